@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <span>
+
+#include "engine/base/records.h"
+
+namespace expertscope {
+
+/// What a run asks to be told. The engine does no work for what nobody asked for.
+struct RecordSet {
+    bool routing = true;      ///< selections, residency, transfers, tokens
+    bool spans = true;
+    bool norms = true;        ///< output norm of every selected expert
+    bool predictions = true;  ///< shadow predictions of every predictor that the checkpoint offers
+};
+
+/// What the engine tells while it runs. Span records come from any engine thread, everything else from the compute
+/// thread or the transfer thread; an implementation must not block and should not allocate. Spans passed in are only
+/// valid during the call.
+class Observer {
+public:
+    virtual ~Observer() = default;
+    virtual void onLane(const LaneInfo&) {}
+    virtual void onSpan(const SpanRecord&) {}
+    virtual void onSelections(std::span<const SelectionRecord>) {}
+    virtual void onResidency(const ResidencyRecord&) {}
+    virtual void onTransfer(const TransferRecord&) {}
+    virtual void onPredictions(std::span<const PredictionRecord>) {}
+    virtual void onToken(const TokenRecord&) {}
+    virtual void onRequest(const RequestRecord&) {}
+    virtual void onDiagnostic(const DiagnosticRecord&) {}
+};
+
+}  // namespace expertscope

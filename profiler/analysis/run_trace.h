@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/base/run_facts.h"
+#include "storage/session_reader.h"
+
+namespace expertscope {
+
+/// The records of one run in memory, following the file while it grows: the input of every analysis and view.
+class RunTrace {
+public:
+    RunTrace(const SessionReader& reader, RunId run);
+
+    /// Appends what was recorded since; true when anything changed. Cheap when nothing did.
+    bool refresh();
+    /// Counts refreshes that brought something: what was computed from an older revision is stale.
+    std::int64_t revision() const { return m_revision; }
+
+    const RunEntry& entry() const { return m_entry; }
+    const ModelFacts& model() const { return m_entry.description.model; }
+    const std::vector<RequestRecord>& requests() const { return m_requests; }
+    const std::vector<LaneInfo>& lanes() const { return m_lanes; }
+    const std::vector<DiagnosticRecord>& diagnostics() const { return m_diagnostics; }
+    const std::vector<SpanRecord>& spans() const { return m_records.spans; }
+    const std::vector<SelectionRecord>& selections() const { return m_records.selections; }
+    const std::vector<PredictionRecord>& predictions() const { return m_records.predictions; }
+    const std::vector<ResidencyRecord>& residency() const { return m_records.residency; }
+    const std::vector<TransferRecord>& transfers() const { return m_records.transfers; }
+    const std::vector<TokenRecord>& tokens() const { return m_records.tokens; }
+
+private:
+    const SessionReader* m_reader;
+    ReadCursor m_cursor;
+    RunEntry m_entry;
+    RecordBatch m_records;
+    std::vector<RequestRecord> m_requests;
+    std::vector<LaneInfo> m_lanes;
+    std::vector<DiagnosticRecord> m_diagnostics;
+    std::int64_t m_revision = 0;
+};
+
+}  // namespace expertscope

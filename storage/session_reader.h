@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/run_facts.h"
+
+namespace expertscope {
+
+/// A run as the file tells it.
+struct RunEntry {
+    RunId id;
+    RunDescription description;
+    RunState state = RunState::Running;      ///< a writer that is gone without closing reads as Crashed
+    std::optional<RunSummary> summary;       ///< present once the run has ended
+};
+
+/// Records of one run that one call brought; every vector in order of recording.
+struct RecordBatch {
+    std::vector<SpanRecord> spans;
+    std::vector<SelectionRecord> selections;
+    std::vector<PredictionRecord> predictions;
+    std::vector<ResidencyRecord> residency;
+    std::vector<TransferRecord> transfers;
+    std::vector<TokenRecord> tokens;
+    bool empty() const;
+};
+
+/// How far a follower of a growing run has read. Default: from the start.
+struct ReadCursor {
+    std::int64_t lastChunk = 0;   ///< row of the last columnar chunk that was read
+    std::int64_t lastToken = -1;  ///< index of the last token that was read
+};
+
+/// Reads a session file, also while another process writes it (WAL). Every call is one short read transaction.
+class SessionReader {
+public:
+    /// Throws BadInputError when the file is missing, not a session, damaged, or of a newer format (both versions named).
+    explicit SessionReader(const std::filesystem::path& file);
+    ~SessionReader();
+    SessionReader(SessionReader&&) noexcept;
+    SessionReader& operator=(SessionReader&&) noexcept;
+
+    const std::filesystem::path& file() const;
+    std::vector<RunEntry> runs() const;
+    RunEntry run(RunId id) const;
+    std::vector<RequestRecord> requests(RunId id) const;
+    std::vector<LaneInfo> lanes(RunId id) const;
+    std::vector<DiagnosticRecord> diagnostics(RunId id) const;
+    /// What was recorded after `cursor`, which moves on. `maxChunks` bounds one call's work; call until empty().
+    RecordBatch readNew(RunId id, ReadCursor& cursor, int maxChunks = 256) const;
+    /// Changes whenever another connection has committed to the file (cheap: PRAGMA data_version).
+    std::int64_t dataVersion() const;
+    /// Size of the file with its WAL.
+    Bytes sizeOnDisk() const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> m_impl;
+};
+
+}  // namespace expertscope
