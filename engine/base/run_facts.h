@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/events.h"
 #include "engine/base/ids.h"
 #include "engine/base/records.h"
 #include "engine/base/units.h"
