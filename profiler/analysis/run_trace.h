@@ -12,9 +12,12 @@ namespace expertscope {
 /// The records of one run in memory, following the file while it grows: the input of every analysis and view.
 class RunTrace {
 public:
+    /// Reads what there is so far. `reader` must outlive the trace. Throws BadInputError when the session has no such
+    /// run.
     RunTrace(const SessionReader& reader, RunId run);
 
-    /// Appends what was recorded since; true when anything changed. Cheap when nothing did.
+    /// Appends what was recorded since; true when anything changed. Cheap when nothing did. Addresses of the vectors
+    /// stay, their elements move.
     bool refresh();
     /// Counts refreshes that brought something: what was computed from an older revision is stale.
     std::int64_t revision() const { return m_revision; }
@@ -32,7 +35,11 @@ public:
     const std::vector<TokenRecord>& tokens() const { return m_records.tokens; }
 
 private:
+    bool refreshEntry();
+    bool refreshRecords();
+
     const SessionReader* m_reader;
+    std::int64_t m_dataVersion = -1;
     ReadCursor m_cursor;
     RunEntry m_entry;
     RecordBatch m_records;
