@@ -30,8 +30,8 @@ public:
     virtual void rope(float* head, const float* cosines, const float* sines, int n) const = 0;
     /// One query head over a context: out = softmax(scale · q·kᵗ) v. keys and values: row j at base + j · stride,
     /// count rows of n floats; scores is scratch of count floats.
-    virtual void attend(const float* query, const float* keys, const float* values, std::size_t stride, int count, int n,
-                        float scale, float* scores, float* out) const = 0;
+    virtual void attend(const float* query, const float* keys, const float* values, std::size_t stride, int count,
+                        int n, float scale, float* scores, float* out) const = 0;
     /// out[i] = silu(gate[i]) · up[i]. out may be gate.
     virtual void siluMultiply(const float* gate, const float* up, int n, float* out) const = 0;
     /// y += a · x.

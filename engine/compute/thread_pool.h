@@ -3,14 +3,16 @@
 
 #include <functional>
 #include <memory>
+#include <type_traits>
 
 namespace expertscope {
 
-/// Persistent workers for short parallel loops. The calling thread works too, as worker 0. Workers spin for a few tens of
-/// microseconds before they sleep, fewer when the process has fewer CPUs than threads.
+/// Persistent workers for short parallel loops. The calling thread works too, as worker 0. Workers spin for a few tens
+/// of microseconds before they sleep, fewer when the process has fewer CPUs than threads.
 class ThreadPool {
 public:
-    /// `threads` workers in all, the caller included; 0 = the CPUs that this process may use (affinity and cgroup quota).
+    /// `threads` workers in all, the caller included; 0 = the CPUs that this process may use (affinity and cgroup
+    /// quota).
     explicit ThreadPool(int threads);
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;
@@ -27,7 +29,8 @@ public:
     /// As run(), for a callable.
     template <class F>
     void forEach(int items, F&& f) {
-        run(items, [](void* c, int item, int worker) { (*static_cast<std::remove_reference_t<F>*>(c))(item, worker); },
+        run(
+            items, [](void* c, int item, int worker) { (*static_cast<std::remove_reference_t<F>*>(c))(item, worker); },
             const_cast<void*>(static_cast<const void*>(&f)));
     }
 
