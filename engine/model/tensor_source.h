@@ -19,10 +19,10 @@ std::size_t elementSize(ElementType type);
 struct TensorInfo {
     std::string name;
     ElementType type = ElementType::Other;
-    std::string typeName;            ///< as the file spells it, for messages
+    std::string typeName;  ///< as the file spells it, for messages
     std::vector<std::int64_t> shape;
-    int file = 0;                    ///< index into TensorSource::files()
-    std::int64_t offset = 0;         ///< from the start of the file
+    int file = 0;             ///< index into TensorSource::files()
+    std::int64_t offset = 0;  ///< from the start of the file
     std::int64_t bytes = 0;
 };
 

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/model/json_text.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "engine/base/error.h"
+
+namespace expertscope {
+
+nlohmann::json parseJsonObject(std::string_view text, const std::string& file) {
+    // The JSON library takes a NUL for the end of the text.
+    if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) {
+        throw BadInputError(fmt::format("{} is not JSON (NUL at byte {}); download it again", file, nul));
+    }
+    try {
+        nlohmann::json json = nlohmann::json::parse(text.begin(), text.end());
+        if (!json.is_object()) throw BadInputError(fmt::format("{} is not a JSON object; download it again", file));
+        return json;
+    } catch (const nlohmann::json::parse_error& error) {
+        throw BadInputError(fmt::format("{} is not JSON (at byte {}); download it again", file, error.byte),
+                            error.what());
+    }
+}
+
+}  // namespace expertscope
