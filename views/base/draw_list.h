@@ -17,13 +17,25 @@ struct DrawRect {
     QRectF rect;
     QColor color;
     Pattern pattern = Pattern::Solid;
-    QString label;           ///< drawn inside, elided; empty when it would not fit
-    std::int64_t tag = -1;   ///< what it stands for, in the model's own numbering; -1 for an aggregate
+    QString label;          ///< drawn inside, elided; empty when it would not fit
+    std::int64_t tag = -1;  ///< what it stands for, in the model's own numbering; -1 for an aggregate
 };
-struct DrawLine { QPointF from, to; QColor color; bool dashed = false; };
-struct DrawText { QPointF at; QString text; QColor color; Qt::Alignment alignment = Qt::AlignLeft | Qt::AlignVCenter; };
+struct DrawLine {
+    QPointF from, to;
+    QColor color;
+    bool dashed = false;
+};
+struct DrawText {
+    QPointF at;
+    QString text;
+    QColor color;
+    Qt::Alignment alignment = Qt::AlignLeft | Qt::AlignVCenter;
+};
 /// Pixels stretched over a box in plot coordinates; row 0 of the image is at rect.top().
-struct DrawImage { QRectF rect; QImage image; };
+struct DrawImage {
+    QRectF rect;
+    QImage image;
+};
 
 /// Everything that a view paints, in painting order images, rects, lines, texts. Plain data: tests compare it.
 struct DrawList {

@@ -11,8 +11,14 @@
 
 namespace expertscope {
 
-struct TimeRange { Nanoseconds from, to; bool operator==(const TimeRange&) const = default; };   ///< [from, to)
-struct TokenRange { TokenIndex from, to; bool operator==(const TokenRange&) const = default; };  ///< [from, to)
+struct TimeRange {
+    Nanoseconds from, to;
+    bool operator==(const TimeRange&) const = default;
+};  ///< [from, to)
+struct TokenRange {
+    TokenIndex from, to;
+    bool operator==(const TokenRange&) const = default;
+};  ///< [from, to)
 
 /// What is selected, shared by all views. Each part is a chip that can be removed on its own.
 struct Selection {
@@ -41,7 +47,7 @@ public:
     void undo();
     void clear();
     void hover(const Selection& selection);
-    /// "tokens 40–96", "layer 5": the text of a part's chip.
+    /// "tokens 40–96" (first and last), "layer 5", "time 12.3 ms" (its length): the text of a chip; empty without it.
     QString chipText(Part part) const;
 
 signals:

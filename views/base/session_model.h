@@ -37,14 +37,14 @@ public:
 
     /// Looks at the file every `milliseconds` and tells what is new (10 times a second is the default); 0 stops it.
     void follow(int milliseconds = 100);
-    /// Looks at the file once, now.
+    /// Looks at the file once, now. While the newest run is current, a run that comes after it becomes current.
     void poll();
 
 signals:
-    void sessionChanged();      ///< another file, or none
-    void runsChanged();         ///< a run came, ended, or its summary did
+    void sessionChanged();  ///< another file, or none
+    void runsChanged();     ///< a run came, ended, or its summary did
     void currentRunChanged();
-    void dataGrown();           ///< the current run's trace has new records
+    void dataGrown();  ///< the current run's trace has new records
     void failed(const QString& sentence);
 
 private:
@@ -54,6 +54,12 @@ private:
     std::map<std::int64_t, std::unique_ptr<RunTrace>> m_traces;
     QTimer m_timer;
     std::int64_t m_dataVersion = -1;
+    int m_quietPolls = 0;   ///< polls since the file was last read, while a run is going on
+    QString m_lastFailure;  ///< told once, not ten times a second
+
+    RunTrace& load(RunId run);
+    bool hasRun(RunId run) const;
+    bool refreshRuns();
 };
 
 }  // namespace expertscope

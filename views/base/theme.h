@@ -9,8 +9,19 @@ namespace expertscope {
 
 /// What a colour stands for, everywhere in the window (one meaning, one colour).
 enum class Meaning : std::uint8_t {
-    Compute, NearMemory, TransferDemand, PrefetchUseful, PrefetchLate, PrefetchWasted, PrefetchCancelled, Wait,
-    Hit, InFlight, Miss, RunA, RunB,
+    Compute,
+    NearMemory,
+    TransferDemand,
+    PrefetchUseful,
+    PrefetchLate,
+    PrefetchWasted,
+    PrefetchCancelled,
+    Wait,
+    Hit,
+    InFlight,
+    Miss,
+    RunA,
+    RunB,
 };
 
 /// All colours of the program, light or dark. Text on background has a contrast of at least 4.5:1, marks 3:1.
@@ -23,12 +34,13 @@ public:
 
     Mode mode() const { return m_mode; }
     QColor color(Meaning meaning) const;
-    QColor background() const;      ///< of plots
+    QColor background() const;  ///< of plots
     QColor text() const;
     QColor mutedText() const;
     QColor grid() const;
-    QColor highlight() const;       ///< outline of what is selected
-    QColor hover() const;           ///< outline of what is under the cursor
+    QColor highlight() const;  ///< outline of what is selected
+    QColor hover() const;      ///< outline of what is under the cursor
+    QColor noData() const;     ///< cell of a map that has no value
     /// The expert's own stable colour: hue by golden angle, equal lightness.
     QColor expert(int expert) const;
     /// Sequential map (cividis), t in 0…1; NaN gives the colour of "no data".

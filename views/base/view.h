@@ -11,8 +11,8 @@ class SelectionModel;
 class SessionModel;
 class Theme;
 
-/// One view of a session: a thin widget over a headless model. It reads only the session model, and tells and obeys only
-/// the shared selection.
+/// One view of a session: a thin widget over a headless model. It reads only the session model, and tells and obeys
+/// only the shared selection.
 class View : public QWidget {
     Q_OBJECT
 public:

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "views/base/table_model.h"
+
+namespace expertscope {
+
+void TableModel::setTable(QStringList columns, std::vector<std::vector<TableCell>> rows) {
+    beginResetModel();
+    m_columns = std::move(columns);
+    m_rows = std::move(rows);
+    endResetModel();
+}
+
+int TableModel::rowCount(const QModelIndex& parent) const {
+    return parent.isValid() ? 0 : static_cast<int>(m_rows.size());
+}
+
+int TableModel::columnCount(const QModelIndex& parent) const {
+    return parent.isValid() ? 0 : static_cast<int>(m_columns.size());
+}
+
+QVariant TableModel::data(const QModelIndex& index, int role) const {
+    if (!index.isValid()) return {};
+    const auto& row = m_rows.at(static_cast<std::size_t>(index.row()));
+    if (static_cast<std::size_t>(index.column()) >= row.size()) return {};
+    const TableCell& cell = row[static_cast<std::size_t>(index.column())];
+    const bool isText = cell.exact.userType() == QMetaType::QString || !cell.exact.isValid();
+    switch (role) {
+        case Qt::DisplayRole:
+            return cell.text;
+        case Qt::EditRole:
+            return cell.exact;
+        case Qt::ToolTipRole:
+            return isText ? QVariant() : QVariant(cell.exact.toString());
+        case Qt::TextAlignmentRole:
+            return static_cast<int>((isText ? Qt::AlignLeft : Qt::AlignRight) | Qt::AlignVCenter);
+        default:
+            return {};
+    }
+}
+
+QVariant TableModel::headerData(int section, Qt::Orientation orientation, int role) const {
+    if (orientation == Qt::Horizontal && role == Qt::DisplayRole) return m_columns.value(section);
+    return QAbstractTableModel::headerData(section, orientation, role);
+}
+
+}  // namespace expertscope
