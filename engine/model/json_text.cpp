@@ -23,4 +23,20 @@ nlohmann::json parseJsonObject(std::string_view text, const std::string& file) {
     }
 }
 
+const nlohmann::json* valueAt(const nlohmann::json& object, const std::string& key) {
+    if (!object.is_object()) return nullptr;
+    const auto found = object.find(key);
+    return found == object.end() || found->is_null() ? nullptr : &*found;
+}
+
+std::string textAt(const nlohmann::json& object, const std::string& key) {
+    const nlohmann::json* value = valueAt(object, key);
+    return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
+}
+
+bool flagAt(const nlohmann::json& object, const std::string& key, bool otherwise) {
+    const nlohmann::json* value = valueAt(object, key);
+    return value != nullptr && value->is_boolean() ? value->get<bool>() : otherwise;
+}
+
 }  // namespace expertscope
