@@ -109,7 +109,8 @@ void attend(const float* query, const float* keys, const float* values, std::siz
     const Floats d;
     float* const arranged = kernelScratch(static_cast<std::size_t>(padded(n)));
     arrangeToken<F32Weights>(query, n, arranged);
-    matvec<F32Weights>(reinterpret_cast<const std::byte*>(keys), stride * sizeof(float), arranged, n, count, scores);
+    streamMatrix<F32Weights>(reinterpret_cast<const std::byte*>(keys), stride * sizeof(float), n, count, arranged, 1,
+                             scores, 0);
     const Vector factor = hn::Set(d, scale);
     mapPairs(scores, scores, count, scores, [factor](Vector s, Vector) HWY_ATTR { return hn::Mul(s, factor); });
     const float inverse = 1.0F / exponentials(scores, count, largestOf(scores, count));

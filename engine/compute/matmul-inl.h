@@ -119,31 +119,33 @@ HWY_INLINE void loadTail(const std::byte* p, int count, Vector& first, Vector& s
     W::load(tail, first, second);
 }
 
-/// Partial sums of R rows and one token, weights as they lie. `stride` is bytes from row to row.
+/// Partial sums of R rows and one token, weights as they lie. `stride` is bytes from row to row. Not inlined: in its
+/// callers' company the compiler keeps the row pointers in memory.
 template <int R, class W>
-HWY_INLINE void streamRows(const std::byte* w, std::size_t stride, const float* x, int cols, Vector* sums) {
+HWY_NOINLINE void streamRows(const std::byte* w, std::size_t stride, const float* x, int cols, Vector* sums) {
     const Floats d;
+    const std::byte* row[R];
     Vector sum[R];
-    for (int r = 0; r < R; ++r)
+    for (int r = 0; r < R; ++r) {
+        row[r] = w + static_cast<std::size_t>(r) * stride;
         sum[r] = hn::Zero(d);
-    const int whole = cols / kBlock * kBlock;
+    }
+    const auto whole = static_cast<std::size_t>(cols / kBlock * kBlock);
     Vector first, second;
-    for (int c = 0; c < whole; c += kBlock) {
+    for (std::size_t c = 0; c < whole; c += kBlock) {
         const Vector x0 = hn::Load(d, x + c);
         const Vector x1 = hn::Load(d, x + c + kLanes);
-        const std::byte* block = w + static_cast<std::size_t>(c) * W::kBytes;
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
-            W::load(block + static_cast<std::size_t>(r) * stride, first, second);
+            W::load(row[r] + c * W::kBytes, first, second);
             sum[r] = hn::MulAdd(second, x1, hn::MulAdd(first, x0, sum[r]));
         }
     }
-    if (whole < cols) {
+    if (const int rest = cols - static_cast<int>(whole); rest > 0) {
         const Vector x0 = hn::Load(d, x + whole);
         const Vector x1 = hn::Load(d, x + whole + kLanes);
         for (int r = 0; r < R; ++r) {
-            loadTail<W>(w + static_cast<std::size_t>(r) * stride + static_cast<std::size_t>(whole) * W::kBytes,
-                        cols - whole, first, second);
+            loadTail<W>(row[r] + whole * W::kBytes, rest, first, second);
             sum[r] = hn::MulAdd(second, x1, hn::MulAdd(first, x0, sum[r]));
         }
     }
@@ -151,24 +153,33 @@ HWY_INLINE void streamRows(const std::byte* w, std::size_t stride, const float* 
         sums[r] = sum[r];
 }
 
-/// y[r] = row r · x for `rows` rows from w on; x arranged.
+/// y[t, r] = row r · x[t] for `rows` rows from w on; x arranged. All tokens take a group of rows while it is near.
 template <class W>
-HWY_INLINE void matvec(const std::byte* w, std::size_t stride, const float* x, int cols, int rows, float* y) {
+HWY_INLINE void streamMatrix(const std::byte* w, std::size_t stride, int cols, int rows, const float* x, int tokens,
+                             float* y, std::size_t yStride) {
     const Quad quad;
+    const auto width = static_cast<std::size_t>(padded(cols));
     Vector sums[8];
     int r = 0;
-    for (; r + 8 <= rows; r += 8) {
-        streamRows<8, W>(w + static_cast<std::size_t>(r) * stride, stride, x, cols, sums);
-        hn::StoreU(sumsOfFour(sums[0], sums[1], sums[2], sums[3]), quad, y + r);
-        hn::StoreU(sumsOfFour(sums[4], sums[5], sums[6], sums[7]), quad, y + r + 4);
+    for (; r + 8 <= rows; r += 8, w += 8 * stride) {
+        for (int t = 0; t < tokens; ++t) {
+            float* const out = y + t * yStride + r;
+            streamRows<8, W>(w, stride, x + t * width, cols, sums);
+            hn::StoreU(sumsOfFour(sums[0], sums[1], sums[2], sums[3]), quad, out);
+            hn::StoreU(sumsOfFour(sums[4], sums[5], sums[6], sums[7]), quad, out + 4);
+        }
     }
-    for (; r + 4 <= rows; r += 4) {
-        streamRows<4, W>(w + static_cast<std::size_t>(r) * stride, stride, x, cols, sums);
-        hn::StoreU(sumsOfFour(sums[0], sums[1], sums[2], sums[3]), quad, y + r);
+    for (; r + 4 <= rows; r += 4, w += 4 * stride) {
+        for (int t = 0; t < tokens; ++t) {
+            streamRows<4, W>(w, stride, x + t * width, cols, sums);
+            hn::StoreU(sumsOfFour(sums[0], sums[1], sums[2], sums[3]), quad, y + t * yStride + r);
+        }
     }
-    for (; r < rows; ++r) {
-        streamRows<1, W>(w + static_cast<std::size_t>(r) * stride, stride, x, cols, sums);
-        y[r] = sumOfLanes(sums[0]);
+    for (; r < rows; ++r, w += stride) {
+        for (int t = 0; t < tokens; ++t) {
+            streamRows<1, W>(w, stride, x + t * width, cols, sums);
+            y[t * yStride + r] = sumOfLanes(sums[0]);
+        }
     }
 }
 
@@ -199,14 +210,14 @@ HWY_INLINE void packRows(const std::byte* w, std::size_t stride, int rows, int c
 
 /// y[t, 0..3] = four packed rows · T arranged tokens.
 template <int T>
-HWY_INLINE void tile(const float* w, const float* x, int width, int rows, std::size_t yStride, float* y) {
+HWY_NOINLINE void tile(const float* w, const float* x, std::size_t width, int rows, float* y, std::size_t yStride) {
     const Floats d;
     Vector sum[T][4];
     for (int t = 0; t < T; ++t) {
         for (int r = 0; r < 4; ++r)
             sum[t][r] = hn::Zero(d);
     }
-    for (int c = 0; c < width; c += kLanes) {
+    for (std::size_t c = 0; c < width; c += kLanes) {
         Vector row[4];
 #pragma GCC unroll 4
         for (int r = 0; r < 4; ++r)
@@ -226,36 +237,42 @@ HWY_INLINE void tile(const float* w, const float* x, int width, int rows, std::s
     }
 }
 
+/// As streamMatrix() for many tokens: unpacks four rows at a time and lets tiles of tokens run over them.
+template <class W>
+HWY_INLINE void tileMatrix(const std::byte* w, std::size_t stride, int cols, int rows, const float* x, int tokens,
+                           float* packed, float* y, std::size_t yStride) {
+    const auto width = static_cast<std::size_t>(padded(cols));
+    for (int r = 0; r < rows; r += 4, w += 4 * stride) {
+        const int count = std::min(4, rows - r);
+        packRows<W>(w, stride, count, cols, packed);
+        int t = 0;
+        for (; t + 3 <= tokens; t += 3)
+            tile<3>(packed, x + t * width, width, count, y + t * yStride + r, yStride);
+        if (tokens - t == 2) tile<2>(packed, x + t * width, width, count, y + t * yStride + r, yStride);
+        if (tokens - t == 1) tile<1>(packed, x + t * width, width, count, y + t * yStride + r, yStride);
+    }
+}
+
 template <class W>
 HWY_INLINE void matmulOf(const MatrixView& w, const float* x, int tokens, int rowBegin, int rowEnd, float* y) {
-    constexpr int kTokensAtOnce = 48;
-    const int width = padded(w.cols);
+    constexpr int kTokensAtOnce = 48;  // arranged activations of so many stay in a second-level cache
+    constexpr int kFewTokens = 3;      // for more, unpacking the weights once pays
+    const auto width = static_cast<std::size_t>(padded(w.cols));
+    const auto yStride = static_cast<std::size_t>(w.rows);
     const std::size_t stride = static_cast<std::size_t>(w.cols) * W::kBytes;
-    const std::size_t ySize = static_cast<std::size_t>(w.rows);
-    float* const packed = kernelScratch(static_cast<std::size_t>(width) * (4 + std::min(tokens, kTokensAtOnce)));
-    float* const arranged = packed + 4 * static_cast<std::size_t>(width);
-    for (int begin = 0; begin < tokens; begin += kTokensAtOnce) {
-        const int count = std::min(kTokensAtOnce, tokens - begin);
+    const std::byte* const first = w.data + static_cast<std::size_t>(rowBegin) * stride;
+    float* const packed = kernelScratch(width * static_cast<std::size_t>(4 + std::min(tokens, kTokensAtOnce)));
+    float* const arranged = packed + 4 * width;
+    for (int done = 0; done < tokens; done += kTokensAtOnce) {
+        const int count = std::min(kTokensAtOnce, tokens - done);
         for (int t = 0; t < count; ++t) {
-            arrangeToken<W>(x + static_cast<std::size_t>(begin + t) * w.cols, w.cols,
-                            arranged + static_cast<std::size_t>(t) * width);
+            arrangeToken<W>(x + static_cast<std::size_t>(done + t) * w.cols, w.cols, arranged + t * width);
         }
-        float* const out = y + static_cast<std::size_t>(begin) * ySize;
-        if (count == 1) {
-            matvec<W>(w.data + static_cast<std::size_t>(rowBegin) * stride, stride, arranged, w.cols, rowEnd - rowBegin,
-                      out + rowBegin);
-            continue;
-        }
-        for (int r = rowBegin; r < rowEnd; r += 4) {
-            const int rows = std::min(4, rowEnd - r);
-            packRows<W>(w.data + static_cast<std::size_t>(r) * stride, stride, rows, w.cols, packed);
-            const auto tokensAt = [&](int t) { return arranged + static_cast<std::size_t>(t) * width; };
-            const auto outAt = [&](int t) { return out + static_cast<std::size_t>(t) * ySize + r; };
-            int t = 0;
-            for (; t + 3 <= count; t += 3)
-                tile<3>(packed, tokensAt(t), width, rows, ySize, outAt(t));
-            if (count - t == 2) tile<2>(packed, tokensAt(t), width, rows, ySize, outAt(t));
-            if (count - t == 1) tile<1>(packed, tokensAt(t), width, rows, ySize, outAt(t));
+        float* const out = y + static_cast<std::size_t>(done) * yStride + rowBegin;
+        if (count <= kFewTokens) {
+            streamMatrix<W>(first, stride, w.cols, rowEnd - rowBegin, arranged, count, out, yStride);
+        } else {
+            tileMatrix<W>(first, stride, w.cols, rowEnd - rowBegin, arranged, count, packed, out, yStride);
         }
     }
 }
