@@ -15,8 +15,8 @@ namespace expertscope {
 struct RunEntry {
     RunId id;
     RunDescription description;
-    RunState state = RunState::Running;      ///< a writer that is gone without closing reads as Crashed
-    std::optional<RunSummary> summary;       ///< present once the run has ended
+    RunState state = RunState::Running;  ///< a writer that is gone without closing reads as Crashed
+    std::optional<RunSummary> summary;   ///< present once the run has ended
 };
 
 /// Records of one run that one call brought; every vector in order of recording.
@@ -39,7 +39,8 @@ struct ReadCursor {
 /// Reads a session file, also while another process writes it (WAL). Every call is one short read transaction.
 class SessionReader {
 public:
-    /// Throws BadInputError when the file is missing, not a session, damaged, or of a newer format (both versions named).
+    /// Throws BadInputError when the file is missing, not a session, damaged, or of a newer format (both versions
+    /// named).
     explicit SessionReader(const std::filesystem::path& file);
     ~SessionReader();
     SessionReader(SessionReader&&) noexcept;

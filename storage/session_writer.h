@@ -13,8 +13,9 @@ namespace expertscope {
 /// columnar chunks and reach the file at commit(); a crash loses what was not committed and nothing else.
 class SessionWriter {
 public:
-    /// Creates `file` or opens it to append; marks runs whose writer is gone as crashed. Throws FailedError when it cannot
-    /// be written (folder missing, read-only, full), BadInputError when it exists and is no session of this format.
+    /// Creates `file` or opens it to append; marks runs whose writer is gone as crashed. Throws FailedError when it
+    /// cannot be written (folder missing, read-only, full), BadInputError when it exists and is no session of this
+    /// format.
     explicit SessionWriter(const std::filesystem::path& file);
     ~SessionWriter();
     SessionWriter(const SessionWriter&) = delete;
@@ -31,7 +32,8 @@ public:
     /// Inserts the request or, told again, updates it.
     void append(const RequestRecord& request);
     void append(const DiagnosticRecord& diagnostic);
-    /// Makes everything appended so far durable and visible to readers. Retries while another connection holds the file.
+    /// Makes everything appended so far durable and visible to readers. Retries while another connection holds the
+    /// file.
     void commit();
     void endRun(const RunSummary& summary, RunState state);
     /// Truncates the WAL, so that the session is one file.

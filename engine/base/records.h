@@ -164,6 +164,7 @@ struct DiagnosticRecord {
     Severity severity = Severity::Info;
     std::int64_t count = 1;
     std::string sentence;
+    Nanoseconds end{};          ///< of an interval that began at `time` (an interval of loss, say); 0 for an instant
 };
 
 }  // namespace expertscope

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstdint>
+
+namespace expertscope {
+
+/// "ESDB": SQLite's application_id of a session file.
+inline constexpr std::int64_t kApplicationId = 0x45534442;
+/// SQLite's user_version of a session file: raised whenever an older program could not read what a newer one writes.
+inline constexpr std::int64_t kFormatVersion = 1;
+
+/// The statements that make the tables of an empty session file. docs/FORMAT.md explains every column.
+extern const char* const kSchemaSql;
+
+}  // namespace expertscope

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "storage/session_reader.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "engine/base/error.h"
+#include "storage/chunk_codec.h"
+#include "storage/model_rows.h"
+#include "storage/process_identity.h"
+#include "storage/row_fields.h"
+#include "storage/session_errors.h"
+#include "storage/session_open.h"
+
+namespace expertscope {
+namespace {
+
+/// A running run whose writer is gone has crashed, whatever the file says.
+RunState actualState(RunState stored, const ProcessIdentity& writer) {
+    return stored == RunState::Running && !isAlive(writer) ? RunState::Crashed : stored;
+}
+
+constexpr const char* kRunOrder = "run_id, model_id, state, writer_pid, writer_start_ticks, writer_boot_id, ";
+
+RunEntry readEntry(Database& database, const Statement& row) {
+    RunEntry entry;
+    entry.id = RunId(row.integer(0));
+    const std::int64_t model = row.integer(1);
+    const auto state = enumerator<RunState>(row.text(2));
+    entry.state = actualState(state, {row.integer(3), row.integer(4), std::string(row.text(5))});
+    RowReader read{row, 6};
+    visitFields(read, entry.description);
+    if (!row.isNull(read.index)) visitFields(read, entry.summary.emplace());
+    entry.description.model = readModel(database, model);
+    return entry;
+}
+
+std::string selectRuns(const char* condition) {
+    return fmt::format("SELECT {}{}, {} FROM run {} ORDER BY run_id", kRunOrder, rowNames<RunDescription>().names,
+                       rowNames<RunSummary>().names, condition);
+}
+
+}  // namespace
+
+bool RecordBatch::empty() const {
+    return spans.empty() && selections.empty() && predictions.empty() && residency.empty() && transfers.empty() &&
+           tokens.empty();
+}
+
+struct SessionReader::Impl {
+    explicit Impl(const std::filesystem::path& path)
+        : file(std::filesystem::absolute(path)), database(openForReading(file)) {}
+
+    /// Runs `work` in one read transaction, so that all its statements see the same commit.
+    template <class Work>
+    auto inSnapshot(Work work) {
+        try {
+            Transaction transaction(database, "BEGIN");
+            auto result = work();
+            transaction.commit();
+            return result;
+        } catch (const SqliteError& error) { throwReadError(error, file); } catch (const DamagedChunk& error) {
+            throwDamaged(file, error.what());
+        }
+    }
+
+    template <class Record>
+    std::vector<Record> rows(const char* table, const char* order, RunId run) {
+        return inSnapshot([&] {
+            Statement row(database.handle(), fmt::format("SELECT {} FROM {} WHERE run_id=? ORDER BY {}",
+                                                         rowNames<Record>().names, table, order));
+            row.bind(1, run.value());
+            std::vector<Record> records;
+            while (row.step()) {
+                visitFields(RowReader{row, 0}, records.emplace_back());
+            }
+            return records;
+        });
+    }
+
+    std::filesystem::path file;
+    Database database;
+};
+
+namespace {
+
+/// Decodes the current row of `chunk` (kind, encoding, count, data) into the batch.
+void addChunk(const Statement& chunk, RecordBatch& batch) {
+    const std::string_view kind = chunk.text(1);
+    const auto decodeInto = [&]<class Record>(std::vector<Record>& records) {
+        if (kind != chunkKind<Record>()) return false;
+        decodeChunk<Record>(chunk.integer(2), chunk.integer(3), chunk.blob(5), records);
+        return true;
+    };
+    // A kind that this program does not know was added by a newer one whose format is still compatible.
+    decodeInto(batch.spans) || decodeInto(batch.selections) || decodeInto(batch.predictions) ||
+        decodeInto(batch.residency) || decodeInto(batch.transfers);
+}
+
+/// Reads up to `maxChunks` chunks. Returns the last token that may be shown: all (the largest) when no chunks are left,
+/// else the last one whose selections are among what was read.
+std::int64_t readChunks(Database& database, RunId run, ReadCursor& cursor, int maxChunks, RecordBatch& batch) {
+    Statement chunk(database.handle(),
+                    "SELECT id, kind, encoding, count, last_token, data FROM chunk "
+                    "WHERE run_id=? AND id>? ORDER BY id LIMIT ?");
+    chunk.bind(1, run.value());
+    chunk.bind(2, cursor.lastChunk);
+    chunk.bind(3, std::int64_t{maxChunks});
+    int read = 0;
+    std::int64_t lastToken = -1;
+    while (chunk.step()) {
+        addChunk(chunk, batch);
+        cursor.lastChunk = chunk.integer(0);
+        if (!chunk.isNull(4)) lastToken = std::max(lastToken, chunk.integer(4));
+        ++read;
+    }
+    return read < maxChunks ? INT64_MAX : lastToken;
+}
+
+void readTokens(Database& database, RunId run, ReadCursor& cursor, std::int64_t lastToken, RecordBatch& batch) {
+    Statement row(database.handle(), fmt::format("SELECT {}, bytes FROM token WHERE run_id=? AND token>? AND token<=? "
+                                                 "ORDER BY token",
+                                                 rowNames<TokenRecord>().names));
+    row.bind(1, run.value());
+    row.bind(2, cursor.lastToken);
+    row.bind(3, lastToken);
+    while (row.step()) {
+        TokenRecord& token = batch.tokens.emplace_back();
+        RowReader read{row, 0};
+        visitFields(read, token);
+        token.bytes = row.blob(read.index);
+        cursor.lastToken = token.token.value();
+    }
+}
+
+}  // namespace
+
+SessionReader::SessionReader(const std::filesystem::path& file) : m_impl(std::make_unique<Impl>(file)) {}
+SessionReader::~SessionReader() = default;
+SessionReader::SessionReader(SessionReader&&) noexcept = default;
+SessionReader& SessionReader::operator=(SessionReader&&) noexcept = default;
+
+const std::filesystem::path& SessionReader::file() const { return m_impl->file; }
+
+std::vector<RunEntry> SessionReader::runs() const {
+    return m_impl->inSnapshot([&] {
+        std::vector<RunEntry> entries;
+        Statement row(m_impl->database.handle(), selectRuns(""));
+        while (row.step()) {
+            entries.push_back(readEntry(m_impl->database, row));
+        }
+        return entries;
+    });
+}
+
+RunEntry SessionReader::run(RunId id) const {
+    const std::optional<RunEntry> entry = m_impl->inSnapshot([&]() -> std::optional<RunEntry> {
+        Statement row(m_impl->database.handle(), selectRuns("WHERE run_id=?"));
+        row.bind(1, id.value());
+        if (!row.step()) return std::nullopt;
+        std::optional<RunEntry> found = readEntry(m_impl->database, row);
+        return found;
+    });
+    if (entry) return *entry;
+    std::string present;
+    for (const RunEntry& other : runs()) {
+        present += fmt::format("{}{}", present.empty() ? "" : ", ", other.id.value());
+    }
+    throw UsageError(fmt::format("The session file '{}' has no run {}; it has {}.", m_impl->file.string(), id.value(),
+                                 present.empty() ? "none" : "the runs " + present));
+}
+
+std::vector<RequestRecord> SessionReader::requests(RunId id) const {
+    return m_impl->rows<RequestRecord>("request", "request", id);
+}
+std::vector<LaneInfo> SessionReader::lanes(RunId id) const { return m_impl->rows<LaneInfo>("lane", "lane", id); }
+std::vector<DiagnosticRecord> SessionReader::diagnostics(RunId id) const {
+    return m_impl->rows<DiagnosticRecord>("diagnostic", "diagnostic_id", id);
+}
+
+RecordBatch SessionReader::readNew(RunId id, ReadCursor& cursor, int maxChunks) const {
+    ReadCursor moved = cursor;
+    RecordBatch batch = m_impl->inSnapshot([&] {
+        RecordBatch read;
+        std::int64_t before = -1;
+        // Chunks of unknown kinds bring nothing; an empty batch would tell the caller that there is no more.
+        while (read.empty() && moved.lastChunk != before) {
+            before = moved.lastChunk;
+            const std::int64_t lastToken = readChunks(m_impl->database, id, moved, maxChunks, read);
+            readTokens(m_impl->database, id, moved, lastToken, read);
+        }
+        return read;
+    });
+    cursor = moved;
+    return batch;
+}
+
+std::int64_t SessionReader::dataVersion() const {
+    try {
+        return m_impl->database.queryInteger("PRAGMA data_version");
+    } catch (const SqliteError& error) { throwReadError(error, m_impl->file); }
+}
+
+Bytes SessionReader::sizeOnDisk() const {
+    std::uintmax_t size = 0;
+    for (const char* suffix : {"", "-wal"}) {
+        std::error_code error;
+        const std::uintmax_t part = std::filesystem::file_size(m_impl->file.string() + suffix, error);
+        if (!error) size += part;
+    }
+    return Bytes(static_cast<std::int64_t>(size));
+}
+
+}  // namespace expertscope
