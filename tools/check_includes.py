@@ -34,6 +34,8 @@ ARROWS: dict[str, set[str]] = {
 HOUSE = ("engine", "storage", "profiler", "views", "app", "tests")
 SOURCE_SUFFIXES = {".h", ".cpp", ".cu", ".cuh"}
 HEADER_SUFFIXES = {".h", ".cuh"}
+# Highway's way: these are included once for each target CPU and guard themselves by its macros.
+INCLUDED_PER_TARGET = "-inl.h"
 
 # Library headers that only some rooms may include: (pattern of the header, folders, what it is).
 LIBRARIES: list[tuple[re.Pattern[str], tuple[str, ...], str]] = [
@@ -100,7 +102,8 @@ def include_problem(root: Path, path: str, quote: str, header: str) -> str | Non
 def head_problem(path: str, lines: list[str]) -> str | None:
     if not lines or lines[0].rstrip() != LICENCE:
         return f'begins without "{LICENCE}"'
-    if Path(path).suffix in HEADER_SUFFIXES and not any(line.strip() == "#pragma once" for line in lines):
+    once = Path(path).suffix in HEADER_SUFFIXES and not path.endswith(INCLUDED_PER_TARGET)
+    if once and not any(line.strip() == "#pragma once" for line in lines):
         return "is a header without #pragma once"
     return None
 

@@ -76,6 +76,9 @@ class CheckIncludes(unittest.TestCase):
         self.assertIn("SPDX", lines[0])
         self.assertIn("#pragma once", lines[1])
 
+    def test_a_header_for_each_target_cpu_guards_itself(self) -> None:
+        self.assertEqual(self.check({"engine/compute/a-inl.h": f"{LICENCE}\n"}), (0, []))
+
     def test_every_offence_of_a_file_is_told(self) -> None:
         text = HEAD + '#include <QString>\n#include <vector>\n#include "storage/session_reader.h"\n'
         code, lines = self.check({"engine/base/a.h": text})
