@@ -237,7 +237,7 @@ HWY_NOINLINE void tile(const float* w, const float* x, std::size_t width, int ro
     }
 }
 
-/// As streamMatrix() for many tokens: unpacks four rows at a time and lets tiles of tokens run over them.
+/// As streamMatrix() for two or more tokens: unpacks four rows at a time and lets tiles of tokens run over them.
 template <class W>
 HWY_INLINE void tileMatrix(const std::byte* w, std::size_t stride, int cols, int rows, const float* x, int tokens,
                            float* packed, float* y, std::size_t yStride) {
@@ -246,10 +246,11 @@ HWY_INLINE void tileMatrix(const std::byte* w, std::size_t stride, int cols, int
         const int count = std::min(4, rows - r);
         packRows<W>(w, stride, count, cols, packed);
         int t = 0;
-        for (; t + 3 <= tokens; t += 3)
+        for (; tokens - t > 4 || tokens - t == 3; t += 3) {
             tile<3>(packed, x + t * width, width, count, y + t * yStride + r, yStride);
-        if (tokens - t == 2) tile<2>(packed, x + t * width, width, count, y + t * yStride + r, yStride);
-        if (tokens - t == 1) tile<1>(packed, x + t * width, width, count, y + t * yStride + r, yStride);
+        }
+        for (; t < tokens; t += 2)
+            tile<2>(packed, x + t * width, width, count, y + t * yStride + r, yStride);
     }
 }
 

@@ -56,13 +56,14 @@ HWY_INLINE Vector exponential(Vector x) {
 }
 
 /// Adds the upper half of the lanes to the lower until four are left.
-template <class D>
-HWY_INLINE hn::Vec<Quad> foldToQuad(D d, hn::Vec<D> v) {
+template <class V>
+HWY_INLINE hn::Vec<Quad> foldToQuad(V v) {
+    using D = hn::DFromV<V>;
     if constexpr (hn::MaxLanes(D()) == 4) {
         return v;
     } else {
         const hn::Half<D> half;
-        return foldToQuad(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+        return foldToQuad(hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
     }
 }
 
@@ -74,7 +75,7 @@ HWY_INLINE hn::Vec<Quad> sumsOfFour(Vector a, Vector b, Vector c, Vector e) {
     const auto ce = hn::BitCast(wide, hn::Add(hn::InterleaveLower(d, c, e), hn::InterleaveUpper(d, c, e)));
     const Vector lower = hn::BitCast(d, hn::InterleaveLower(wide, ab, ce));
     const Vector upper = hn::BitCast(d, hn::InterleaveUpper(wide, ab, ce));
-    return foldToQuad(d, hn::Add(lower, upper));
+    return foldToQuad(hn::Add(lower, upper));
 }
 
 HWY_INLINE float sumOfLanes(Vector v) {
