@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/offload/expert_cache.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "engine/base/error.h"
+
+namespace expertscope {
+namespace {
+
+OffloadShape shapeFor(const Checkpoint& checkpoint, const ExpertCacheOptions& options, const PolicyInfo& info,
+                      bool keepsAll) {
+    const ModelConfig& config = checkpoint.config();
+    if (info.needsPreGates && !config.preGates)
+        throw UsageError(fmt::format("Policy '{}' needs {}, and '{}' has none: choose another policy.", info.name,
+                                     info.needs, checkpoint.name()));
+    OffloadShape shape{.layers = config.layers, .experts = config.experts, .topK = config.topK};
+    if (keepsAll) {
+        shape.slots = shape.total();
+        return shape;
+    }
+    const Bytes budget = options.budget.of(checkpoint.totalExpertBytes());
+    if (budget < checkpoint.expertBytes())
+        throw UsageError(fmt::format("A budget of {} holds no expert of '{}': give at least {}, the size of one.",
+                                     formatBytes(budget), checkpoint.name(), formatBytes(checkpoint.expertBytes())));
+    const std::int64_t slots = budget.count() / checkpoint.expertBytes().count();
+    shape.slots = static_cast<int>(std::min<std::int64_t>(slots, shape.total()));
+    return shape;
+}
+
+}  // namespace
+
+ExpertCache::ExpertCache(const Checkpoint& checkpoint, const ExpertCacheOptions& options, Observer& observer)
+    : m_policyInfo(policyInfo(options.policy)),
+      m_store(checkpoint, options.io),
+      m_policy(makePolicy(options.policy)),
+      m_eviction(makeEviction(options.eviction)),
+      m_shape(shapeFor(checkpoint, options, m_policyInfo, m_policy->keepsAllResident())),
+      m_planner(m_shape, *m_policy, *m_eviction),
+      m_arena(m_shape.slots, m_store.slotBytes()),
+      m_record(options.record),
+      m_observer(&observer),
+      m_fillings(static_cast<std::size_t>(m_shape.slots)),
+      m_queue(m_store, m_arena, m_shape.slots, options.link, options.record, observer, kLinkLane) {
+    const auto experts = static_cast<std::size_t>(m_shape.experts);
+    m_outcomes.reserve(experts);
+    m_wave.reserve(experts);
+    m_ready.reserve(experts);
+    m_awaited.reserve(experts);
+    m_commands.reserve(static_cast<std::size_t>(m_shape.total()));
+}
+
+void ExpertCache::start() {
+    m_observer->onLane({kLinkLane, LaneRole::Transfer, "link"});
+    if (m_store.directRefused())
+        m_observer->onDiagnostic({.time = sessionNow(),
+                                  .name = "direct_io_refused",
+                                  .severity = Severity::Warning,
+                                  .sentence = "The file system refuses direct reads: expert bytes are read through the "
+                                              "page cache and dropped from it afterwards, so transfers may be faster "
+                                              "than the disk."});
+    if (!m_policy->keepsAllResident()) return;
+    m_step = StepIndex(-1);
+    m_layer = LayerIndex(-1);
+    m_planner.preload(m_commands);
+    execute(m_commands);
+    m_queue.drain();
+    m_preloaded = m_queue.moved();
+    for (Filling& filling : m_fillings) {
+        m_queue.describe(filling.record.slot, filling.record);
+        settle(filling.record, TransferFate::Used);
+        filling.open = false;
+    }
+}
+
+void ExpertCache::beginLayer(const RoutedLayer& routed, Predictors& predictors) {
+    m_step = routed.step;
+    m_layer = routed.layer;
+    m_planner.beginLayer(routed, predictors);
+    m_outcomes.clear();
+    for (const ExpertAccess& access : m_planner.accesses()) {
+        Outcome outcome = Outcome::Miss;
+        if (access.present) {
+            const SlotIndex slot = m_planner.residency().slotOf({m_layer, access.expert});
+            outcome = m_queue.arrived(slot) ? Outcome::Hit : Outcome::InFlight;
+            if (outcome == Outcome::InFlight) m_queue.promote(slot);
+            m_fillings[slot.index()].firstFound = outcome;
+        }
+        m_outcomes.push_back(outcome);
+        ++m_counts.accesses;
+        ++(outcome == Outcome::Hit    ? m_counts.hits
+           : outcome == Outcome::Miss ? m_counts.misses
+                                      : m_counts.hitsInFlight);
+    }
+}
+
+bool ExpertCache::nextWave() {
+    const bool more = m_planner.nextWave(m_wave, m_commands);
+    execute(m_commands);
+    return more;
+}
+
+std::span<const ReadyExpert> ExpertCache::takeReady() {
+    m_ready.clear();
+    if (m_wave.empty()) return {};
+    const auto slotOf = [&](int access) {
+        return m_planner.residency().slotOf({m_layer, accesses()[static_cast<std::size_t>(access)].expert});
+    };
+    const auto collect = [&] {
+        std::erase_if(m_wave, [&](int access) {
+            const SlotIndex slot = slotOf(access);
+            if (!m_queue.arrived(slot)) return false;
+            const ExpertId expert = accesses()[static_cast<std::size_t>(access)].expert;
+            m_ready.push_back({access, expert, m_store.weights({m_layer, expert}, m_arena.slot(slot))});
+            return true;
+        });
+    };
+    collect();
+    if (m_ready.empty()) {
+        m_awaited.clear();
+        for (const int access : m_wave)
+            m_awaited.push_back(slotOf(access));
+        const Nanoseconds began = sessionNow();
+        m_queue.waitForAny(m_awaited);
+        const Nanoseconds ended = sessionNow();
+        m_waited += ended - began;
+        collect();
+        if (m_record.spans)
+            m_observer->onSpan({.start = began,
+                                .end = ended,
+                                .step = m_step,
+                                .layer = m_layer,
+                                .expert = m_ready.front().expert,
+                                .lane = LaneId(0),
+                                .kind = SpanKind::Wait});
+    }
+    for (const ReadyExpert& ready : m_ready) {
+        Filling& filling = m_fillings[slotOf(ready.access).index()];
+        if (!filling.open) continue;
+        filling.open = false;
+        m_queue.describe(filling.record.slot, filling.record);
+        filling.record.usedStep = m_step;
+        const bool prefetched = filling.record.purpose == TransferPurpose::Prefetch;
+        settle(filling.record, !prefetched                               ? TransferFate::Used
+                               : filling.firstFound == Outcome::InFlight ? TransferFate::Late
+                                                                         : TransferFate::Useful);
+    }
+    return m_ready;
+}
+
+void ExpertCache::endLayer() {
+    m_planner.endLayer(m_commands);
+    execute(m_commands);
+}
+
+void ExpertCache::execute(const std::vector<SlotCommand>& commands) {
+    for (const SlotCommand& command : commands) {
+        if (command.victim) leave(command);
+        const Nanoseconds now = sessionNow();
+        const auto reason = command.purpose == TransferPurpose::Demand    ? ResidencyReason::Demand
+                            : command.purpose == TransferPurpose::Preload ? ResidencyReason::Preload
+                                                                          : ResidencyReason::Prefetch;
+        tell({.time = now,
+              .step = m_step,
+              .layer = m_layer,
+              .subject = command.expert,
+              .cause = command.expert,
+              .slot = command.slot,
+              .change = ResidencyChange::Admit,
+              .reason = reason});
+        Filling& filling = m_fillings[command.slot.index()];
+        filling = {};
+        filling.open = true;
+        filling.record.id = m_nextTransfer++;
+        filling.record.expert = command.expert;
+        filling.record.slot = command.slot;
+        filling.record.bytes = m_store.expertBytes();
+        filling.record.issued = now;
+        filling.record.issuedStep = m_step;
+        filling.record.issuedLayer = m_layer;
+        filling.record.purpose = command.purpose;
+        if (command.purpose == TransferPurpose::Demand) m_counts.demand += m_store.expertBytes();
+        if (command.purpose == TransferPurpose::Prefetch) m_counts.prefetch += m_store.expertBytes();
+        m_queue.submit(filling.record);
+    }
+    m_peak = std::max(m_peak, m_planner.residency().occupied());
+}
+
+/// The victim of `command` loses its slot.
+void ExpertCache::leave(const SlotCommand& command) {
+    Filling& filling = m_fillings[command.slot.index()];
+    bool cancelled = false;
+    if (filling.open) {
+        filling.open = false;
+        cancelled = m_queue.cancel(command.slot);
+        if (cancelled) {
+            m_counts.cancelled += m_store.expertBytes();
+        } else {
+            m_queue.describe(command.slot, filling.record);
+            settle(filling.record, TransferFate::Wasted);
+        }
+    }
+    tell({.time = sessionNow(),
+          .step = m_step,
+          .layer = m_layer,
+          .subject = *command.victim,
+          .cause = command.expert,
+          .slot = command.slot,
+          .change = cancelled ? ResidencyChange::Cancel : ResidencyChange::Evict,
+          .reason = command.purpose == TransferPurpose::Demand ? ResidencyReason::Demand : ResidencyReason::Prefetch,
+          .score = command.victimScore});
+}
+
+void ExpertCache::settle(TransferRecord& record, TransferFate fate) {
+    record.fate = fate;
+    if (fate == TransferFate::Useful) m_counts.useful += record.bytes;
+    if (fate == TransferFate::Late) m_counts.late += record.bytes;
+    if (fate == TransferFate::Wasted) m_counts.wasted += record.bytes;
+    if (m_record.routing) m_observer->onTransfer(record);
+}
+
+void ExpertCache::finish() {
+    for (Filling& filling : m_fillings) {
+        if (!filling.open) continue;
+        filling.open = false;
+        if (m_queue.cancel(filling.record.slot)) {
+            m_counts.cancelled += m_store.expertBytes();
+        } else {
+            m_queue.describe(filling.record.slot, filling.record);
+            settle(filling.record, TransferFate::Wasted);
+        }
+    }
+    m_queue.drain();
+}
+
+void ExpertCache::summarize(RunSummary& summary) const {
+    summary.accesses = m_counts.accesses;
+    summary.hits = m_counts.hits;
+    summary.hitsInFlight = m_counts.hitsInFlight;
+    summary.misses = m_counts.misses;
+    summary.demand = m_counts.demand;
+    summary.prefetch = m_counts.prefetch;
+    summary.useful = m_counts.useful;
+    summary.late = m_counts.late;
+    summary.wasted = m_counts.wasted;
+    summary.cancelled = m_counts.cancelled;
+    summary.moved = m_queue.moved() - m_preloaded;
+    summary.peakDevice = m_store.expertBytes() * m_peak;
+}
+
+}  // namespace expertscope

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/base/events.h"
+#include "engine/base/run_facts.h"
+#include "engine/offload/planner.h"
+#include "engine/offload/policy_registry.h"
+#include "engine/offload/transfer_queue.h"
+
+namespace expertscope {
+
+struct ExpertCacheOptions {
+    std::string policy;
+    std::string eviction;
+    SizeSpec budget;
+    IoMode io = IoMode::Direct;
+    std::optional<LinkSpec> link;
+    RecordSet record;
+};
+
+/// An expert of the current wave whose bytes have arrived.
+struct ReadyExpert {
+    int access = 0;  ///< index into outcomes()
+    ExpertId expert;
+    ExpertWeights weights;
+};
+
+/// The live executor of a policy: carries out what the Planner decides, with real slots and a real link, says what
+/// happened, and hands experts to the compute thread as they arrive. Used by the compute thread alone.
+///
+/// Use: start; then for every layer beginLayer, { nextWave, takeReady until empty } until nextWave is false, endLayer;
+/// at last finish.
+class ExpertCache {
+public:
+    /// Lane of the one link.
+    static constexpr LaneId kLinkLane{100};
+
+    /// Throws UsageError for an unknown name, a budget below one expert, or a policy whose needs the checkpoint lacks.
+    ExpertCache(const Checkpoint& checkpoint, const ExpertCacheOptions& options, Observer& observer);
+
+    const PolicyInfo& policy() const { return m_policyInfo; }
+    RoutingSource routing(LayerIndex layer) const { return m_policy->routing(layer); }
+    const OffloadShape& shape() const { return m_shape; }
+    /// Bytes that the slots hold.
+    Bytes budget() const { return m_store.expertBytes() * m_shape.slots; }
+    IoMode io() const { return m_store.mode(); }
+
+    /// Announces the link and brings what the policy keeps resident.
+    void start();
+
+    void beginLayer(const RoutedLayer& routed, Predictors& predictors);
+    /// How the accesses of the layer, in order of first use, found their experts.
+    std::span<const Outcome> outcomes() const { return m_outcomes; }
+    const std::vector<ExpertAccess>& accesses() const { return m_planner.accesses(); }
+    bool nextWave();
+    /// Those of the wave that are there and were not taken yet; waits for one where none is. Empty when all were taken.
+    /// They stay until the next nextWave() or endLayer().
+    std::span<const ReadyExpert> takeReady();
+    void endLayer();
+
+    /// Tells the fate of what was prefetched and never used. No transfer is under way afterwards.
+    void finish();
+
+    /// Fills accesses … misses, the transfers' bytes (what was preloaded is not counted) and peakDevice.
+    void summarize(RunSummary& summary) const;
+    /// Time that takeReady() has waited.
+    Nanoseconds waited() const { return m_waited; }
+
+private:
+    void execute(const std::vector<SlotCommand>& commands);
+    void leave(const SlotCommand& command);
+    void settle(TransferRecord& record, TransferFate fate);
+    void tell(const ResidencyRecord& record) {
+        if (m_record.routing) m_observer->onResidency(record);
+    }
+
+    PolicyInfo m_policyInfo;
+    ExpertStore m_store;
+    std::unique_ptr<Policy> m_policy;
+    std::unique_ptr<EvictionRule> m_eviction;
+    OffloadShape m_shape;
+    Planner m_planner;
+    Arena m_arena;
+    RecordSet m_record;
+    Observer* m_observer;
+
+    StepIndex m_step;
+    LayerIndex m_layer;
+    std::vector<Outcome> m_outcomes;
+    std::vector<SlotCommand> m_commands;
+    std::vector<int> m_wave;  ///< accesses of the wave that were not taken yet
+    std::vector<ReadyExpert> m_ready;
+    std::vector<SlotIndex> m_awaited;
+    /// [slots] the transfer that filled the slot; its fate is open until its first use or its leaving.
+    struct Filling {
+        TransferRecord record;
+        bool open = false;
+        Outcome firstFound = Outcome::Miss;
+    };
+    std::vector<Filling> m_fillings;
+    std::int64_t m_nextTransfer = 0;
+    RunSummary m_counts;
+    int m_peak = 0;
+    Bytes m_preloaded;  ///< moved before the run; not part of its transfers
+    Nanoseconds m_waited;
+    TransferQueue m_queue;  ///< last: its thread uses what stands above
+};
+
+}  // namespace expertscope

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+// One function a published system: what it is and how to make it. Each is defined in a file of its own beside this one;
+// policy_registry.cpp lists them.
+
+#include "engine/offload/policy_registry.h"
+
+namespace expertscope {
+
+struct PolicyEntry {
+    PolicyInfo info;
+    std::unique_ptr<Policy> (*make)();
+};
+
+PolicyEntry residentPolicy();
+PolicyEntry onDemandPolicy();
+PolicyEntry prefetchAllPolicy();
+PolicyEntry preGatedPolicy();
+
+}  // namespace expertscope
