@@ -69,6 +69,9 @@ class CheckIncludes(unittest.TestCase):
         code, lines = self.check({"storage/a.cpp": f'{LICENCE}\n#include "b.h"\n', "storage/b.h": HEAD})
         self.assertEqual((code, lines), (1, ['storage/a.cpp:2: includes "b.h"; write it from the top of the tree.']))
 
+    def test_a_test_may_include_the_helper_beside_it_by_its_name(self) -> None:
+        self.assertEqual(self.check({"tests/a.cpp": f'{LICENCE}\n#include "b.h"\n', "tests/b.h": HEAD}), (0, []))
+
     def test_heads_of_files_are_checked(self) -> None:
         code, lines = self.check({"storage/a.cpp": "int a;\n", "storage/b.h": f"{LICENCE}\n"})
         self.assertEqual(code, 1)
