@@ -11,50 +11,44 @@
 
 #include "engine/base/events.h"
 #include "engine/base/run_facts.h"
+#include "engine/inference/sampler.h"
 #include "engine/model/checkpoint.h"
 #include "engine/model/tokenizer.h"
+#include "engine/offload/io_mode.h"
 
 namespace expertscope {
-
-enum class IoMode { Direct, Buffered };
 
 /// How a model is run. Names are checked by Engine's constructor (UsageError names what is known).
 struct EngineOptions {
     std::string policy = "resident";
     std::string eviction = "lru";
-    SizeSpec budget{.share = 1.0, .bytes = {}};   ///< expert bytes on the device
-    int threads = 0;                              ///< 0 = all CPUs of the process
-    bool reference = false;                       ///< plain float32 loops
+    SizeSpec budget{.share = 1.0, .bytes = {}};  ///< expert bytes on the device
+    int threads = 0;                             ///< 0 = all CPUs of the process
+    bool reference = false;                      ///< plain float32 loops
     IoMode io = IoMode::Direct;
-    std::optional<LinkSpec> link;                 ///< paces transfers
+    std::optional<LinkSpec> link;  ///< paces transfers
     RecordSet record;
 };
 
-struct SamplingOptions {
-    float temperature = 0;    ///< 0 = greedy
-    float topP = 1;
-    std::uint64_t seed = 0;
-};
-
 struct GenerationRequest {
-    std::vector<std::int32_t> promptIds;   ///< not empty
-    std::string label, prompt;             ///< for the record only
-    int tokens = 64;                       ///< to generate
+    std::vector<std::int32_t> promptIds;  ///< not empty
+    std::string label, prompt;            ///< for the record only
+    int tokens = 64;                      ///< to generate
     bool stopAtEos = false;
     SamplingOptions sampling;
 };
 
 struct GenerationResult {
     std::vector<std::int32_t> generated;
-    std::string text;                      ///< of the generated tokens; empty without a tokenizer
-    std::string stopped;                   ///< tokens | eos | context | interrupted
+    std::string text;     ///< of the generated tokens; empty without a tokenizer
+    std::string stopped;  ///< tokens | eos | context | interrupted
     int promptTokens = 0;
     double ttftMs = 0;
     double prefillTokensPerSecond = 0, decodeTokensPerSecond = 0;
 };
 
-/// Gets the logits of positions as they are computed: [count, vocabulary], row-major, of positions first … first+count−1
-/// of the request.
+/// Gets the logits of positions as they are computed: [count, vocabulary], row-major, of positions first …
+/// first+count−1 of the request.
 using LogitsSink = std::function<void(int first, int count, std::span<const float> logits)>;
 
 /// A loaded model that generates under an offload policy: one run. Not thread-safe, but for requestStop().
@@ -68,15 +62,15 @@ public:
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
 
-    /// What describeRun() in the session needs: policy, exactness, budget, slots, io, threads. Machine and command are the
-    /// caller's to fill.
+    /// What describeRun() in the session needs: policy, exactness, budget, slots, io, threads. Machine and command are
+    /// the caller's to fill.
     RunDescription describe() const;
-    /// Announces lanes, and preloads experts where the policy keeps all resident. Called once, before the first request,
-    /// when the observer is ready to record.
+    /// Announces lanes, and preloads experts where the policy keeps all resident. Called once, before the first
+    /// request, when the observer is ready to record.
     void start();
-    /// Runs one request: the KV cache is cleared, the expert cache kept. When `sink` is set, the logits of every position
-    /// that is run are computed and given to it. Throws FailedError for non-finite logits (naming layer and expert) and
-    /// BadInputError for a prompt longer than the context or ids outside the vocabulary.
+    /// Runs one request: the KV cache is cleared, the expert cache kept. When `sink` is set, the logits of every
+    /// position that is run are computed and given to it. Throws FailedError for non-finite logits (naming layer and
+    /// expert) and BadInputError for a prompt longer than the context or ids outside the vocabulary.
     GenerationResult generate(const GenerationRequest& request, const LogitsSink& sink = {});
     /// Teacher-forced: runs `ids` as one prefill with a clear KV cache and gives all logits to `sink`.
     void score(std::span<const std::int32_t> ids, const LogitsSink& sink);

@@ -162,6 +162,7 @@ void TransferQueue::work() {
         Ending ending = Ending::Arrived;
         try {
             ending = move(job, lock);
+            if (job.cancelled) ending = Ending::Cancelled;  // during its last piece: it has lost its slot all the same
         } catch (...) {
             if (!lock.owns_lock()) lock.lock();
             m_failure = std::current_exception();

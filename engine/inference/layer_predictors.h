@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "engine/base/events.h"
+#include "engine/inference/dense_weights.h"
+#include "engine/inference/parallel_math.h"
+#include "engine/offload/policy.h"
+
+namespace expertscope {
+
+/// The checkpoint's predictors on the hidden state of the layer that was just routed: its pre-gate (one layer ahead)
+/// and the own gates of the next layers (one to kFarthest ahead). Each is evaluated once a layer, when first asked for.
+class LayerPredictors final : public Predictors {
+public:
+    static constexpr int kFarthest = 3;
+
+    LayerPredictors(const ModelConfig& config, const DenseWeights& weights, const ParallelMath& math, int maxTokens);
+
+    /// `hidden` [tokens, H] is the normalised input of `layer`'s experts.
+    void beginLayer(LayerIndex layer, const float* hidden, int tokens);
+    std::span<const ExpertId> experts(PredictorKind kind, LayerIndex target) override;
+    /// Logits [tokens, E] of a predictor; empty where there is none.
+    std::span<const float> logits(PredictorKind kind, LayerIndex target);
+    /// Tells what every predictor expects.
+    void tell(StepIndex step, TokenIndex firstToken, Observer& observer);
+
+private:
+    struct Evaluation {
+        std::vector<float> logits;      ///< [maxTokens, E]
+        std::vector<ExpertId> experts;  ///< [maxTokens, k]
+        std::vector<float> scores;      ///< [maxTokens, k]
+        bool done = false;
+    };
+    Evaluation* evaluate(PredictorKind kind, LayerIndex target);
+
+    const ModelConfig* m_config;
+    const DenseWeights* m_weights;
+    const ParallelMath* m_math;
+    LayerIndex m_layer;
+    const float* m_hidden = nullptr;
+    int m_tokens = 0;
+    std::array<Evaluation, 1 + kFarthest> m_evaluations;  ///< the pre-gate, then next gates by distance
+    std::vector<float> m_scratch;                         ///< [E]
+    std::vector<PredictionRecord> m_records;              ///< [maxTokens, k]
+};
+
+}  // namespace expertscope

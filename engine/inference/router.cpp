@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/inference/router.h"
+
+#include <algorithm>
+
+namespace expertscope {
+
+void chooseExperts(const Kernels& kernels, const float* logits, int experts, int topK, bool normalise, float* scratch,
+                   ExpertId* chosen, float* weights) {
+    // Ranked by logit, not by probability: far below the best one probabilities round to equal values.
+    int count = 0;
+    for (int expert = 0; expert < experts; ++expert) {
+        int at = count;
+        while (at > 0 && logits[chosen[at - 1].value()] < logits[expert])
+            --at;
+        if (at == topK) continue;
+        count = std::min(count + 1, topK);
+        std::move_backward(chosen + at, chosen + count - 1, chosen + count);
+        chosen[at] = ExpertId(expert);
+    }
+    std::copy(logits, logits + experts, scratch);
+    kernels.softmax(scratch, experts);
+    float sum = 0;
+    for (int slot = 0; slot < topK; ++slot)
+        sum += weights[slot] = scratch[chosen[slot].value()];
+    if (!normalise) return;
+    for (int slot = 0; slot < topK; ++slot)
+        weights[slot] /= sum;
+}
+
+}  // namespace expertscope
