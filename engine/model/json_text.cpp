@@ -20,6 +20,8 @@ nlohmann::json parseJsonObject(std::string_view text, const std::string& file) {
     } catch (const nlohmann::json::parse_error& error) {
         throw BadInputError(fmt::format("{} is not JSON (at byte {}); download it again", file, error.byte),
                             error.what());
+    } catch (const nlohmann::json::out_of_range& error) {
+        throw BadInputError(fmt::format("{} has a number that is too large; download it again", file), error.what());
     }
 }
 

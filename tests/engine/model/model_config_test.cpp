@@ -140,6 +140,11 @@ TEST(ModelConfig, NamesValuesThatCannotBe) {
     EXPECT_THAT(refusal({{"head_dim", 1 << 23}}), HasSubstr("heads"));
 }
 
+TEST(ModelConfig, RefusesNumbersThatNothingCanHold) {
+    EXPECT_THAT(refusalOf([] { parseModelConfig(R"({"rope_theta":1e400})", "config.json"); }).sentence,
+                HasSubstr("too large"));
+}
+
 TEST(ModelConfig, RefusesWhatIsNotJson) {
     for (const std::string& text : {std::string(), std::string("{"), std::string("[]"), std::string("{}\0x", 4)}) {
         EXPECT_THAT(refusalOf([&] { parseModelConfig(text, "config.json"); }).sentence, HasSubstr("JSON")) << text;
