@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/inference/engine.h"
+
+namespace CLI {
+class App;
+}
+
+namespace expertscope {
+
+/// The options that say how a model is run, as `run` and `perplexity` share them; lists as they were written.
+struct EngineArguments {
+    std::string policies = "resident";
+    std::string evictions = "lru";
+    std::string budgets = "100%";
+    std::string device = "cpu";
+    std::string io = "direct";
+    std::string link;
+    int threads = 0;
+    bool reference = false;
+    bool budgetGiven = false;
+
+    void addTo(CLI::App& command);
+};
+
+/// One combination of policy, eviction and budget; with the budget as it was written, for the command that repeats it.
+struct EngineVariant {
+    EngineOptions options;
+    std::string budgetText;
+};
+
+/// Every combination of the lists, policies outermost. Throws UsageError for names that do not exist (naming those that
+/// do), for policies that only replay can run, and for sizes and links that are none; FailedError for a device that
+/// this build lacks.
+std::vector<EngineVariant> engineVariants(const EngineArguments& arguments);
+
+/// The items of a comma-separated list. Throws UsageError naming `option` when there is none, or an empty one.
+std::vector<std::string> splitList(const std::string& text, const std::string& option);
+
+}  // namespace expertscope

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/cli/engine_arguments.h"
+#include "app/cli/logits_spool.h"
+#include "app/cli/model_argument.h"
+#include "app/cli/npy_writer.h"
+#include "app/cli/progress.h"
+#include "app/cli/stop_signal.h"
+#include "engine/inference/engine.h"
+#include "storage/session_writer.h"
+
+namespace expertscope {
+
+/// What a run command has in common for all its runs.
+struct RunContext {
+    const LoadedModel& model;
+    const ModelFacts& facts;
+    const std::vector<GenerationRequest>& requests;
+    RecordSet record;
+    bool fidelity = false;
+    std::string group;
+    std::string machineJson;
+    Progress& progress;
+    StopSignal& stop;
+    int runs = 1;
+};
+
+/// One run to make: a combination, and where its results go.
+struct RunPlan {
+    EngineVariant variant;
+    std::string command;
+    int number = 1;                ///< from 1, of RunContext::runs
+    int repeat = 0;                ///< from 0
+    std::filesystem::path logits;  ///< empty: not written
+};
+
+/// What came of a run.
+struct RunOutcome {
+    RunId id;  ///< 0 where nothing was recorded
+    RunDescription description;
+    RunSummary summary;
+    std::vector<GenerationResult> results;  ///< one a request that was started
+    RunState state = RunState::Complete;
+};
+
+/// Gives the session to record into once the run is known to be possible; null when nothing is to be recorded.
+using OpenSession = std::function<SessionWriter*()>;
+
+/// Makes one run: builds the engine, records what it tells, and closes the run in the session whatever happens. Throws
+/// what the engine or the recorder throws; the run's state in the session is then Failed.
+RunOutcome makeRun(const RunContext& context, const RunPlan& plan, const OpenSession& openSession);
+
+}  // namespace expertscope

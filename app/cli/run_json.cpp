@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/cli/run_json.h"
+
+namespace expertscope {
+namespace {
+
+Json requestJson(const GenerationRequest& request, const GenerationResult& result) {
+    return {{"label", request.label},
+            {"prompt_tokens", result.promptTokens},
+            {"generated_tokens", result.generated.size()},
+            {"stopped", result.stopped},
+            {"text", result.text},
+            {"ids", result.generated},
+            {"ttft_ms", finiteOrNull(result.ttftMs)},
+            {"decode_tokens_per_s", finiteOrNull(result.decodeTokensPerSecond)}};
+}
+
+/// The text of all requests, one after the other on lines of their own.
+std::string joinedText(const std::vector<GenerationResult>& results) {
+    std::string text;
+    for (const GenerationResult& result : results) {
+        if (&result != &results.front()) text += '\n';
+        text += result.text;
+    }
+    return text;
+}
+
+}  // namespace
+
+Json modelJson(const ModelFacts& facts) {
+    return {{"name", facts.name},
+            {"family", facts.family},
+            {"layers", facts.layers},
+            {"experts", facts.experts},
+            {"top_k", facts.topK},
+            {"expert_bytes", facts.expertBytes.count()},
+            {"total_expert_bytes", facts.totalExpertBytes.count()}};
+}
+
+Json linkJson(const RunDescription& description) {
+    return description.link.empty() ? Json(nullptr) : Json(description.link);
+}
+
+Json measuresJson(const RunSummary& summary) {
+    return {
+        {"prefill_tokens_per_s", finiteOrNull(summary.prefillTokensPerSecond)},
+        {"decode_tokens_per_s", finiteOrNull(summary.decodeTokensPerSecond)},
+        {"ttft_ms", finiteOrNull(summary.ttftMs)},
+        {"tpot_ms",
+         {{"p50", finiteOrNull(summary.tpotP50Ms)},
+          {"p90", finiteOrNull(summary.tpotP90Ms)},
+          {"p99", finiteOrNull(summary.tpotP99Ms)}}},
+        {"experts",
+         {{"accesses", summary.accesses},
+          {"hits", summary.hits},
+          {"hits_in_flight", summary.hitsInFlight},
+          {"misses", summary.misses}}},
+        {"transfers",
+         {{"demand_bytes", summary.demand.count()},
+          {"prefetch_bytes", summary.prefetch.count()},
+          {"moved_bytes", summary.moved.count()},
+          {"useful_bytes", summary.useful.count()},
+          {"late_bytes", summary.late.count()},
+          {"wasted_bytes", summary.wasted.count()},
+          {"cancelled_bytes", summary.cancelled.count()}}},
+        {"time_ms",
+         {{"total", finiteOrNull(summary.totalMs)},
+          {"compute", finiteOrNull(summary.computeMs)},
+          {"wait", finiteOrNull(summary.waitMs)},
+          {"other", finiteOrNull(summary.otherMs)}}},
+        {"peak_device_bytes", summary.peakDevice.count()},
+        {"fidelity", summary.fidelityJson.empty() ? Json(nullptr) : Json::parse(summary.fidelityJson)},
+        {"recording", {{"spans", summary.spans}, {"selections", summary.selections}, {"dropped", summary.dropped}}}};
+}
+
+Json runJson(const RunOutcome& outcome, const std::vector<GenerationRequest>& requests) {
+    const RunDescription& description = outcome.description;
+    const RunSummary& summary = outcome.summary;
+    Json listed = Json::array();
+    for (std::size_t i = 0; i < outcome.results.size(); ++i) {
+        listed.push_back(requestJson(requests[i], outcome.results[i]));
+    }
+    Json run = {{"run_id", outcome.id.value() > 0 ? Json(outcome.id.value()) : Json(nullptr)},
+                {"model", modelJson(description.model)},
+                {"policy", description.policy},
+                {"exact", description.exact},
+                {"eviction", description.eviction},
+                {"device", description.device},
+                {"budget_bytes", description.budget.count()},
+                {"slots", description.slots},
+                {"threads", description.threads},
+                {"link", linkJson(description)},
+                {"io", description.io},
+                {"repeat", description.repeat},
+                {"prompt_tokens", summary.promptTokens},
+                {"generated_tokens", summary.generatedTokens},
+                {"stopped", summary.stopped},
+                {"text", joinedText(outcome.results)},
+                {"requests", std::move(listed)}};
+    run.update(measuresJson(summary));
+    return run;
+}
+
+}  // namespace expertscope

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <vector>
+
+#include "app/cli/output.h"
+#include "app/cli/run_job.h"
+#include "engine/base/run_facts.h"
+
+namespace expertscope {
+
+/// The model's facts as the summary has them: name, family, layers, experts, top_k, expert_bytes, total_expert_bytes.
+Json modelJson(const ModelFacts& facts);
+
+/// A link as written, or null for transfers that were not paced.
+Json linkJson(const RunDescription& description);
+
+/// What a run measured, keys `prefill_tokens_per_s` to `recording`; the same words in `run` and `info`.
+Json measuresJson(const RunSummary& summary);
+
+/// One object of `runs` in the JSON summary of `run`.
+Json runJson(const RunOutcome& outcome, const std::vector<GenerationRequest>& requests);
+
+}  // namespace expertscope
