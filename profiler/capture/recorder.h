@@ -32,8 +32,8 @@ public:
     void onRequest(const RequestRecord&) override;
     void onDiagnostic(const DiagnosticRecord&) override;
 
-    /// Writes what is left, fills `summary`'s recording counts, ends the run, and rethrows what stopped the writer thread
-    /// (a full disk, say) as FailedError. All engine threads must have stopped telling.
+    /// Writes what is left, fills `summary`'s recording counts, ends the run, and rethrows what stopped the writer
+    /// thread (a full disk, say) as FailedError. All engine threads must have stopped telling.
     void finish(RunSummary& summary, RunState state);
     /// Whether the writer thread has failed; the engine's owner asks at every token and stops the run.
     bool failed() const;

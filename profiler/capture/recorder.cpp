@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "profiler/capture/recorder.h"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <tuple>
+#include <variant>
+#include <vector>
+
+#include "profiler/capture/loss_report.h"
+#include "profiler/capture/thread_rings.h"
+#include "storage/session_writer.h"
+
+namespace expertscope {
+namespace {
+
+constexpr std::chrono::milliseconds kDrainEvery(50);
+constexpr std::chrono::milliseconds kCommitEvery(95);  // with a drain every 50: at the second one
+
+/// What comes a few times a step at most, and holds text.
+using RareRecord = std::variant<LaneInfo, TokenRecord, RequestRecord, DiagnosticRecord>;
+
+}  // namespace
+
+struct Recorder::Impl {
+    Impl(SessionWriter& sessionWriter, const RunDescription& description)
+        : writer(sessionWriter), run(writer.beginRun(description)), thread([this] { work(); }) {}
+
+    template <class Record>
+    void push(std::span<const Record> records) {
+        RecordLane<Record>& lane = registry.mine().of<Record>();
+        const std::size_t taken = lane.ring.push(records);
+        if (taken < records.size()) { lane.lost.add(static_cast<std::int64_t>(records.size() - taken), sessionNow()); }
+        // Woken without the lock: a wake-up that gets lost costs one drain interval, a lock could block the engine.
+        if (lane.ring.waiting() > lane.ring.capacity() / 2 && !hurry.exchange(true, std::memory_order_relaxed)) {
+            wake.notify_one();
+        }
+    }
+
+    void pushRare(RareRecord record) {
+        const std::lock_guard lock(rareMutex);
+        rare.push_back(std::move(record));
+    }
+
+    // ---- the writer thread
+
+    void work() {
+        try {
+            auto lastCommit = std::chrono::steady_clock::now();
+            std::unique_lock lock(mutex);
+            while (!stopping) {
+                wake.wait_for(lock, kDrainEvery, [this] { return stopping || hurry.load(std::memory_order_relaxed); });
+                lock.unlock();
+                hurry.store(false, std::memory_order_relaxed);
+                drain(false);
+                const auto now = std::chrono::steady_clock::now();
+                if (now - lastCommit >= kCommitEvery) {
+                    writer.commit();
+                    lastCommit = now;
+                }
+                lock.lock();
+            }
+        } catch (...) {
+            failure = std::current_exception();
+            hasFailed.store(true, std::memory_order_release);
+        }
+    }
+
+    /// Moves everything told so far into the session writer. What is rare is taken out first and written last: when a
+    /// token is told, its step's selections are in the rings already, so no commit shows a token without them.
+    void drain(bool last) {
+        std::vector<RareRecord> told;
+        {
+            const std::lock_guard lock(rareMutex);
+            told.swap(rare);
+        }
+        for (ThreadRings* rings : registry.all()) {
+            drainLane(rings->of<SpanRecord>(), losses[0], &spans);
+            drainLane(rings->of<SelectionRecord>(), losses[1], &selections);
+            drainLane(rings->of<PredictionRecord>(), losses[2], nullptr);
+            drainLane(rings->of<ResidencyRecord>(), losses[3], nullptr);
+            drainLane(rings->of<TransferRecord>(), losses[4], nullptr);
+        }
+        for (const RareRecord& record : told) {
+            std::visit([this](const auto& value) { write(value); }, record);
+        }
+        for (LossReport& report : losses) {
+            if (const auto diagnostic = report.finished(sessionNow(), last)) writer.append(*diagnostic);
+        }
+    }
+
+    template <class Record>
+    void drainLane(RecordLane<Record>& lane, LossReport& report, std::int64_t* counted) {
+        const std::size_t count = lane.ring.drain([this](std::span<const Record> records) { writer.append(records); });
+        if (counted) *counted += static_cast<std::int64_t>(count);
+        if (const auto loss = lane.lost.take()) report.add(*loss);
+    }
+
+    void write(const TokenRecord& token) { writer.append(std::span<const TokenRecord>(&token, 1)); }
+    void write(const auto& record) { writer.append(record); }
+
+    // ---- the end
+
+    void stop() {
+        if (!thread.joinable()) return;
+        {
+            const std::lock_guard lock(mutex);
+            stopping = true;
+        }
+        wake.notify_one();
+        thread.join();
+    }
+
+    void finish(RunSummary& summary, RunState state) {
+        stop();
+        if (failure) std::rethrow_exception(failure);
+        drain(true);
+        summary.spans = spans;
+        summary.selections = selections;
+        summary.dropped = 0;
+        for (const LossReport& report : losses) {
+            summary.dropped += report.total();
+        }
+        writer.endRun(summary, state);
+        finished = true;
+    }
+
+    SessionWriter& writer;
+    RunId run;
+    RingRegistry registry;
+    std::mutex rareMutex;
+    std::vector<RareRecord> rare;
+    LossReport losses[5] = {LossReport("spans"), LossReport("selections"), LossReport("predictions"),
+                            LossReport("residency_changes"), LossReport("transfers")};
+    std::int64_t spans = 0, selections = 0;
+    std::atomic<bool> hurry = false;
+    std::atomic<bool> hasFailed = false;
+    std::exception_ptr failure;
+    bool finished = false;
+    std::mutex mutex;
+    std::condition_variable wake;
+    bool stopping = false;
+    std::thread thread;  // last: it uses all of the above
+};
+
+Recorder::Recorder(SessionWriter& writer, const RunDescription& description)
+    : m_impl(std::make_unique<Impl>(writer, description)) {}
+
+Recorder::~Recorder() {
+    if (m_impl->finished) return;
+    try {
+        RunSummary summary;
+        m_impl->finish(summary, RunState::Failed);
+    } catch (const std::exception&) {
+        // Reached only while another error is on its way to the user; what was committed is safe.
+    }
+}
+
+RunId Recorder::run() const { return m_impl->run; }
+
+void Recorder::onLane(const LaneInfo& lane) { m_impl->pushRare(lane); }
+void Recorder::onSpan(const SpanRecord& span) { m_impl->push(std::span<const SpanRecord>(&span, 1)); }
+void Recorder::onSelections(std::span<const SelectionRecord> selections) { m_impl->push(selections); }
+void Recorder::onResidency(const ResidencyRecord& change) {
+    m_impl->push(std::span<const ResidencyRecord>(&change, 1));
+}
+void Recorder::onTransfer(const TransferRecord& transfer) {
+    m_impl->push(std::span<const TransferRecord>(&transfer, 1));
+}
+void Recorder::onPredictions(std::span<const PredictionRecord> predictions) { m_impl->push(predictions); }
+void Recorder::onToken(const TokenRecord& token) { m_impl->pushRare(token); }
+void Recorder::onRequest(const RequestRecord& request) { m_impl->pushRare(request); }
+void Recorder::onDiagnostic(const DiagnosticRecord& diagnostic) { m_impl->pushRare(diagnostic); }
+
+void Recorder::finish(RunSummary& summary, RunState state) { m_impl->finish(summary, state); }
+bool Recorder::failed() const { return m_impl->hasFailed.load(std::memory_order_acquire); }
+
+}  // namespace expertscope
