@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "engine/base/error.h"
+#include "engine/offload/expert_cache.h"
 #include "engine/offload/policy_registry.h"
 
 namespace expertscope {
@@ -118,6 +119,22 @@ std::vector<EngineVariant> engineVariants(const EngineArguments& arguments) {
         }
     }
     return variants;
+}
+
+void checkVariants(const std::vector<EngineVariant>& variants, const Checkpoint& checkpoint) {
+    Observer nobody;
+    for (const EngineVariant& variant : variants) {
+        const EngineOptions& options = variant.options;
+        // The cache knows what is possible; made without an engine around it, it loads nothing.
+        const ExpertCache possible(checkpoint,
+                                   {.policy = options.policy,
+                                    .eviction = options.eviction,
+                                    .budget = options.budget,
+                                    .io = options.io,
+                                    .link = options.link,
+                                    .record = options.record},
+                                   nobody);
+    }
 }
 
 }  // namespace expertscope

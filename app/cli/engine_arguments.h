@@ -38,6 +38,10 @@ struct EngineVariant {
 /// this build lacks.
 std::vector<EngineVariant> engineVariants(const EngineArguments& arguments);
 
+/// Throws UsageError for the first combination that the model cannot run under (a budget below one expert, a policy
+/// whose needs it lacks), so that none fails after others have run for hours.
+void checkVariants(const std::vector<EngineVariant>& variants, const Checkpoint& checkpoint);
+
 /// The items of a comma-separated list. Throws UsageError naming `option` when there is none, or an empty one.
 std::vector<std::string> splitList(const std::string& text, const std::string& option);
 

@@ -88,6 +88,7 @@ void RunCommand::runAll() {
     // Without a session nobody looks at the records, so that the engine need not make them.
     if (m_arguments.out.empty()) record = {.routing = false, .spans = false, .norms = false, .predictions = false};
     const LoadedModel model = loadModel(m_arguments.model);
+    checkVariants(m_variants, model.checkpoint);
     const ModelFacts facts = model.facts();
     m_requests = makeRequests(m_arguments, model);
     tellIgnoredBudget(m_variants, m_arguments);

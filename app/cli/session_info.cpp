@@ -11,6 +11,7 @@
 #include "app/cli/run_json.h"
 #include "engine/base/record_names.h"
 #include "storage/session_reader.h"
+#include "storage/sql.h"
 
 namespace expertscope {
 namespace {
@@ -41,6 +42,12 @@ Json machineJson(const std::string& text) {
     return machine.is_discarded() ? Json(nullptr) : machine;
 }
 
+/// Prompt and generated tokens in the file: what a run that crashed has left.
+std::int64_t recordedTokens(const std::filesystem::path& session, RunId run) {
+    SqlQuery query(session, fmt::format("select count(*) from token where run_id = {}", run.value()));
+    return query.next() ? std::get<std::int64_t>(query.value(0)) : 0;
+}
+
 Json sessionRunJson(const SessionReader& reader, const RunEntry& run) {
     const RunDescription& d = run.description;
     Json json = {{"run_id", run.id.value()},
@@ -63,6 +70,7 @@ Json sessionRunJson(const SessionReader& reader, const RunEntry& run) {
                  {"machine", machineJson(d.machineJson)},
                  {"requests", requestsJson(reader.requests(run.id))},
                  {"diagnostics", diagnosticsJson(reader.diagnostics(run.id))}};
+    json["recorded_tokens"] = recordedTokens(reader.file(), run.id);
     if (run.summary) {
         json["prompt_tokens"] = run.summary->promptTokens;
         json["generated_tokens"] = run.summary->generatedTokens;

@@ -59,6 +59,7 @@ TEST_F(BadOption, ACudaDeviceIsNotInThisBuild) { expectWithPrompt(1, {"--device"
 TEST_F(BadOption, ImpossibleBudgetsAreRefused) {
     expectWithPrompt(2, {"--policy", "on-demand", "--budget", "1"}, {"budget"});
     expectWithPrompt(2, {"--policy", "on-demand", "--budget", "0%"}, {"budget"});
+    expectWithPrompt(2, {"--policy", "on-demand", "--budget", "50%,1"}, {"budget"});  // before the possible one has run
     expectWithPrompt(2, {"--policy", "on-demand", "--budget", "lots"}, {"--budget", "lots"});
     expectWithPrompt(2, {"--policy", "on-demand", "--budget", "25%,,50%"}, {"--budget"});
 }

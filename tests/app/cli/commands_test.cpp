@@ -113,5 +113,10 @@ TEST(Open, WithoutADisplaySaysWhatToDoInstead) {
     expectRefused(runProgram({"open", "s.esdb"}, noDisplay), 1, {"display"});
 }
 
+TEST(Open, OnADisplayThatDoesNotAnswerSaysSo) {
+    const Surroundings deadDisplay{.environment = {"DISPLAY=:4711", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM=xcb"}};
+    expectRefused(runProgram({}, deadDisplay), 1, {"display", "expertscope run"});
+}
+
 }  // namespace
 }  // namespace expertscope::test

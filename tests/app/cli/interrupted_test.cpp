@@ -52,13 +52,14 @@ TEST(Killed, RunReadsAsCrashedAndCanBeAppendedTo) {
     const fs::path session = folder.path() / "s.esdb";
     {
         Program program(longRun(session));
-        ASSERT_TRUE(program.waitForError("\"generated\":1"));  // ten tokens or more: several commits
+        ASSERT_TRUE(program.waitForError("\"event\":\"progress\"", 10));  // of a token or more each
         program.signal(SIGKILL);
         EXPECT_EQ(program.wait().exitCode, 128 + SIGKILL);
     }
     auto info = runProgram({"info", session, "--json"}).json();
     ASSERT_GE(info["runs"].size(), 1U);
     EXPECT_EQ(info["runs"].back()["state"], "crashed");
+    EXPECT_GT(info["runs"].back()["recorded_tokens"].get<int>(), 8);
 
     const ProgramResult again = runProgram(
         {"run", "--model", "demo", "--prompt", "x", "--tokens", "2", "--progress", "none", "--json", "--out", session});

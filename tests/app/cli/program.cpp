@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tests/app/cli/program.h"
 
-#include <algorithm>
 #include <array>
 #include <cstdlib>
 
@@ -93,9 +92,9 @@ bool Program::readSome(std::chrono::milliseconds patience) {
     return m_out >= 0 || m_err >= 0;
 }
 
-bool Program::waitForError(const std::string& text) {
+bool Program::waitForError(const std::string& text, int times) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    while (m_result.err.find(text) == std::string::npos) {
+    while (occurrences(m_result.err, text) < static_cast<std::size_t>(times)) {
         if (!readSome(std::chrono::milliseconds(100)) || std::chrono::steady_clock::now() > end) return false;
     }
     return true;
@@ -120,8 +119,11 @@ void expectRefused(const ProgramResult& result, int exitCode, const std::vector<
         EXPECT_THAT(result.err, testing::HasSubstr(word));
 }
 
-std::size_t lineCount(const std::string& text) {
-    return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+std::size_t occurrences(const std::string& text, const std::string& part) {
+    std::size_t count = 0;
+    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size()))
+        ++count;
+    return count;
 }
 
 }  // namespace expertscope::test

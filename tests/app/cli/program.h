@@ -36,8 +36,8 @@ public:
     Program& operator=(const Program&) = delete;
 
     void signal(int number) const;
-    /// Reads what it says until standard error holds `text`; false when it ends or 60 s pass first.
-    bool waitForError(const std::string& text);
+    /// Reads what it says until standard error holds `text` so many times; false when it ends or 60 s pass first.
+    bool waitForError(const std::string& text, int times = 1);
     /// Reads everything and waits for the end.
     ProgramResult wait();
 
@@ -57,7 +57,9 @@ inline ProgramResult runProgram(const Arguments& arguments, const Surroundings& 
 /// "expertscope: " and holds `words`.
 void expectRefused(const ProgramResult& result, int exitCode, const std::vector<std::string>& words);
 
+std::size_t occurrences(const std::string& text, const std::string& part);
+
 /// Number of lines that end in a line feed.
-std::size_t lineCount(const std::string& text);
+inline std::size_t lineCount(const std::string& text) { return occurrences(text, "\n"); }
 
 }  // namespace expertscope::test
