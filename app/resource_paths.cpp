@@ -21,9 +21,7 @@ std::vector<fs::path> candidates() {
     }
     std::error_code ignored;
     const fs::path executable = fs::read_symlink("/proc/self/exe", ignored);
-    if (!executable.empty()) {
-        folders.push_back(executable.parent_path().parent_path() / "share" / "expertscope");
-    }
+    if (!executable.empty()) { folders.push_back(executable.parent_path().parent_path() / "share" / "expertscope"); }
     folders.emplace_back(EXPERTSCOPE_SOURCE_RESOURCES);
     return folders;
 }
@@ -45,8 +43,9 @@ fs::path resource(const std::string& relative) {
     fs::path path = resourceFolder() / relative;
     std::error_code ignored;
     if (fs::exists(path, ignored)) return path;
-    throw FailedError("The bundled file " + path.string() +
-                      " is missing: install ExpertScope again, or set EXPERTSCOPE_RESOURCES to the folder that holds it.");
+    throw FailedError(
+        "The bundled file " + path.string() +
+        " is missing: install ExpertScope again, or set EXPERTSCOPE_RESOURCES to the folder that holds it.");
 }
 
 fs::path resolveModel(const std::string& model) { return model == "demo" ? resource("demo_model") : fs::path(model); }

@@ -6,9 +6,9 @@
 
 namespace expertscope {
 
-/// The folder with the files that come with the program (demo model, prompts). Looked for, in this order: the environment
-/// variable EXPERTSCOPE_RESOURCES, ../share/expertscope beside the executable, and the source tree that built the program.
-/// Throws FailedError naming what was looked at when there is none.
+/// The folder with the files that come with the program (demo model, prompts). Looked for, in this order: the
+/// environment variable EXPERTSCOPE_RESOURCES, ../share/expertscope beside the executable, and the source tree that
+/// built the program. Throws FailedError naming what was looked at when there is none.
 std::filesystem::path resourceFolder();
 
 /// A file or folder in resourceFolder(), by its path there ("prompts/domains.jsonl"). Throws FailedError when missing.

@@ -8,10 +8,10 @@ namespace expertscope {
 
 /// Why a job ended, as the exit codes of the command line name it.
 enum class ErrorKind {
-    Failed = 1,       ///< the job failed: no such device, no room on disk
-    Usage = 2,        ///< unknown name, impossible budget
-    BadInput = 3,     ///< an input file is missing or unusable
-    Interrupted = 130 ///< the user stopped it
+    Failed = 1,        ///< the job failed: no such device, no room on disk
+    Usage = 2,         ///< unknown name, impossible budget
+    BadInput = 3,      ///< an input file is missing or unusable
+    Interrupted = 130  ///< the user stopped it
 };
 
 /// Base of every error that crosses a room: what() is one sentence for the user (what, where, what to do);

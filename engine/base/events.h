@@ -9,7 +9,7 @@ namespace expertscope {
 
 /// What a run asks to be told. The engine does no work for what nobody asked for.
 struct RecordSet {
-    bool routing = true;      ///< selections, residency, transfers, tokens
+    bool routing = true;  ///< selections, residency, transfers, tokens
     bool spans = true;
     bool norms = true;        ///< output norm of every selected expert
     bool predictions = true;  ///< shadow predictions of every predictor that the checkpoint offers

@@ -21,7 +21,10 @@ public:
     /// The value as an index into a container; negative values are programmer errors.
     constexpr std::size_t index() const { return static_cast<std::size_t>(m_value); }
 
-    constexpr StrongInt& operator++() { ++m_value; return *this; }
+    constexpr StrongInt& operator++() {
+        ++m_value;
+        return *this;
+    }
     constexpr auto operator<=>(const StrongInt&) const = default;
 
 private:

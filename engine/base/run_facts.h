@@ -17,16 +17,16 @@ namespace expertscope {
 
 struct ModelFacts {
     std::string name;
-    std::string family;         ///< "qwen3_moe"
-    std::string path;           ///< where it was read from
-    std::string fingerprint;    ///< hex digest of config and tensor table: the same model has the same one
+    std::string family;       ///< "qwen3_moe"
+    std::string path;         ///< where it was read from
+    std::string fingerprint;  ///< hex digest of config and tensor table: the same model has the same one
     std::int32_t layers = 0;
-    std::int32_t experts = 0;   ///< routed experts a layer
+    std::int32_t experts = 0;  ///< routed experts a layer
     std::int32_t topK = 0;
     std::int32_t hidden = 0;
     std::int32_t vocabulary = 0;
-    std::int32_t context = 0;   ///< longest context in tokens
-    Bytes expertBytes;          ///< of one expert
+    std::int32_t context = 0;  ///< longest context in tokens
+    Bytes expertBytes;         ///< of one expert
     Bytes totalExpertBytes;
     bool hasPreGates = false;
     std::vector<float> gateDiversity;  ///< per layer: 1 − mean off-diagonal cosine similarity of the router's rows
@@ -39,24 +39,24 @@ struct RunDescription {
     bool exact = true;
     std::string device = "cpu";
     Bytes budget;
-    std::int32_t slots = 0;     ///< experts that fit the budget
+    std::int32_t slots = 0;  ///< experts that fit the budget
     std::int32_t threads = 0;
-    std::string link;           ///< empty when transfers are not paced
-    std::string io;             ///< "direct" | "buffered"
+    std::string link;  ///< empty when transfers are not paced
+    std::string io;    ///< "direct" | "buffered"
     bool reference = false;
     RecordSet record;
-    std::string command;        ///< command line that repeats the run
-    std::string machineJson;    ///< CPU, cores, memory, kernel, versions
-    std::string startedUtc;     ///< ISO 8601
+    std::string command;      ///< command line that repeats the run
+    std::string machineJson;  ///< CPU, cores, memory, kernel, versions
+    std::string startedUtc;   ///< ISO 8601
     Nanoseconds start;
-    std::string group;          ///< common to runs made by one command
+    std::string group;  ///< common to runs made by one command
     std::int32_t repeat = 0;
     std::int32_t plannedTokens = 0;  ///< tokens this run will make if nothing stops it; for progress
 };
 
 struct RunSummary {
     std::int64_t promptTokens = 0, generatedTokens = 0;
-    std::string stopped;        ///< of the last request
+    std::string stopped;  ///< of the last request
     double prefillTokensPerSecond = 0, decodeTokensPerSecond = 0, ttftMs = 0;
     double tpotP50Ms = 0, tpotP90Ms = 0, tpotP99Ms = 0;
     std::int64_t accesses = 0, hits = 0, hitsInFlight = 0, misses = 0;
@@ -64,7 +64,7 @@ struct RunSummary {
     double totalMs = 0, computeMs = 0, waitMs = 0, otherMs = 0;
     Bytes peakDevice;
     std::int64_t spans = 0, selections = 0, dropped = 0;
-    std::string fidelityJson;   ///< "" = not measured
+    std::string fidelityJson;  ///< "" = not measured
 };
 
 /// How a run stands. `running` in a file whose writer is gone reads as `crashed`.

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/base/units.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
+
 #include <fmt/format.h>
+#include <time.h>
 
 #include "engine/base/error.h"
 
@@ -90,12 +90,13 @@ SizeSpec parseSize(std::string_view text, std::string_view what) {
         size.bytes = Bytes(static_cast<std::int64_t>(*bytes));
         return size;
     }
-    throw UsageError(fmt::format("{} '{}' is not a size: write for example 512MiB, 1.5GiB or 25% (0 to 100).", what, text));
+    throw UsageError(
+        fmt::format("{} '{}' is not a size: write for example 512MiB, 1.5GiB or 25% (0 to 100).", what, text));
 }
 
 Nanoseconds LinkSpec::duration(Bytes bytes) const {
-    return latency + Nanoseconds(static_cast<std::int64_t>(
-                         std::ceil(static_cast<double>(bytes.count()) / bytesPerSecond * 1e9)));
+    return latency +
+           Nanoseconds(static_cast<std::int64_t>(std::ceil(static_cast<double>(bytes.count()) / bytesPerSecond * 1e9)));
 }
 
 LinkSpec parseLink(std::string_view text) {
@@ -119,7 +120,8 @@ std::string formatBytes(Bytes bytes) {
     constexpr std::array kNames{"B", "KiB", "MiB", "GiB", "TiB"};
     double value = static_cast<double>(bytes.count());
     std::size_t unit = 0;
-    while (std::abs(value) >= 1024 && unit + 1 < kNames.size()) value /= 1024, ++unit;
+    while (std::abs(value) >= 1024 && unit + 1 < kNames.size())
+        value /= 1024, ++unit;
     if (unit == 0) return fmt::format("{} B", bytes.count());
     return fmt::format("{}{} {}", value < 0 ? "-" : "", threeDigits(std::abs(value)), kNames[unit]);
 }
@@ -128,7 +130,8 @@ std::string formatDuration(Nanoseconds duration) {
     constexpr std::array kNames{"ns", "µs", "ms", "s"};
     double value = static_cast<double>(duration.count());
     std::size_t unit = 0;
-    while (std::abs(value) >= 1000 && unit + 1 < kNames.size()) value /= 1000, ++unit;
+    while (std::abs(value) >= 1000 && unit + 1 < kNames.size())
+        value /= 1000, ++unit;
     if (unit == 0) return fmt::format("{} ns", duration.count());
     return fmt::format("{}{} {}", value < 0 ? "-" : "", threeDigits(std::abs(value)), kNames[unit]);
 }

@@ -17,8 +17,14 @@ public:
     constexpr explicit Quantity(std::int64_t count) : m_count(count) {}
     constexpr std::int64_t count() const { return m_count; }
     constexpr auto operator<=>(const Quantity&) const = default;
-    constexpr Quantity& operator+=(Quantity other) { m_count += other.m_count; return *this; }
-    constexpr Quantity& operator-=(Quantity other) { m_count -= other.m_count; return *this; }
+    constexpr Quantity& operator+=(Quantity other) {
+        m_count += other.m_count;
+        return *this;
+    }
+    constexpr Quantity& operator-=(Quantity other) {
+        m_count -= other.m_count;
+        return *this;
+    }
     friend constexpr Quantity operator+(Quantity a, Quantity b) { return a += b; }
     friend constexpr Quantity operator-(Quantity a, Quantity b) { return a -= b; }
     friend constexpr Quantity operator*(Quantity a, std::int64_t n) { return Quantity(a.m_count * n); }
@@ -46,7 +52,8 @@ struct SizeSpec {
 /// Throws UsageError with a sentence that names `what` when the text is not a size.
 SizeSpec parseSize(std::string_view text, std::string_view what);
 
-/// A transfer link: `25GB/s@10us`. Bandwidth in bytes a second (decimal or binary prefix as written), latency a transfer.
+/// A transfer link: `25GB/s@10us`. Bandwidth in bytes a second (decimal or binary prefix as written), latency a
+/// transfer.
 struct LinkSpec {
     double bytesPerSecond = 0;
     Nanoseconds latency;
