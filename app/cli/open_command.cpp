@@ -3,14 +3,15 @@
 
 #include <QApplication>
 #include <QStringList>
-#include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 
+#include "app/cli/qt_messages.h"
 #include "app/desktop/desktop.h"
 #include "engine/base/error.h"
 
@@ -30,25 +31,15 @@ void needDisplay() {
         "'tools/start', which does both.");
 }
 
-/// Qt has no error for a display that does not answer: it tells this handler and aborts.
-void tellDeadDisplay(QtMsgType type, const QMessageLogContext&, const QString&) {
-    if (type != QtFatalMsg) return;
-    std::fputs(
-        "expertscope: The display cannot be opened: check DISPLAY or WAYLAND_DISPLAY, or use 'expertscope run' and "
-        "'expertscope render' in the terminal.\n",
-        stderr);
-    std::_Exit(static_cast<int>(ErrorKind::Failed));
-}
-
 int openDesktop(const std::vector<std::string>& sessions) {
     needDisplay();
     // Qt keeps references to both for as long as the application lives.
     static int argc = 1;
     static char name[] = "expertscope";
     static char* argv[] = {name, nullptr};
-    const QtMessageHandler usual = qInstallMessageHandler(tellDeadDisplay);
+    std::optional<QuietQtMessages> quiet(std::in_place);
     QApplication application(argc, argv);
-    qInstallMessageHandler(usual);
+    quiet.reset();
     QStringList files;
     for (const std::string& session : sessions)
         files << QString::fromStdString(session);

@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "app/cli/output.h"
+#include "app/cli/qt_messages.h"
 #include "app/view_catalogue.h"
 #include "engine/base/error.h"
 #include "views/base/selection.h"
@@ -125,6 +126,7 @@ int render(const RenderArguments& arguments) {
     checkFormat(arguments.out);
 
     qputenv("QT_QPA_PLATFORM", "offscreen");  // no window is shown, so that no display is needed
+    const QuietQtMessages quiet;
     int argc = 1;
     char name[] = "expertscope";
     char* argv[] = {name, nullptr};
