@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/model/tokenizer_file.h"
 
+#include <unordered_map>
 #include <utility>
 
 #include <fmt/format.h>
@@ -100,9 +101,10 @@ private:
     void readVocabulary(const json& model, TokenizerFile& result) {
         const json* vocabulary = valueAt(model, "vocab");
         if (vocabulary == nullptr || !vocabulary->is_object()) refuse("has no vocabulary");
-        m_vocabulary = vocabulary;
+        m_ids.reserve(vocabulary->size());
         for (const auto& [token, value] : vocabulary->items()) {
             const std::int32_t id = idFrom(&value, token);
+            m_ids.emplace(token, id);
             std::optional<std::string> bytes = bytesOfToken(token);
             if (bytes) result.bpe.addToken(*bytes, id);
             setBytes(result, id, token, bytes ? std::move(*bytes) : token);
@@ -110,11 +112,11 @@ private:
     }
 
     std::int32_t tokenOf(const std::string& left, const std::string& right, const std::string& which) const {
-        const json* id = valueAt(*m_vocabulary, which);
-        if (id == nullptr) {
+        const auto found = m_ids.find(which);
+        if (found == m_ids.end()) {
             refuse(fmt::format("merges \"{}\" and \"{}\" but its vocabulary has no \"{}\"", left, right, which));
         }
-        return id->get<std::int32_t>();
+        return found->second;
     }
 
     /// A merge as "left right" or ["left", "right"].
@@ -155,9 +157,9 @@ private:
             token.stripLeft = flagAt(entry, "lstrip", false);
             token.stripRight = flagAt(entry, "rstrip", false);
             // A token that the vocabulary has keeps the vocabulary's id, whatever the list says.
-            const json* inVocabulary = valueAt(*m_vocabulary, token.content);
-            token.id = idFrom(inVocabulary != nullptr ? inVocabulary : valueAt(entry, "id"), token.content);
-            if (inVocabulary == nullptr) setBytes(result, token.id, token.content, token.content);
+            const auto known = m_ids.find(token.content);
+            token.id = known != m_ids.end() ? known->second : idFrom(valueAt(entry, "id"), token.content);
+            if (known == m_ids.end()) setBytes(result, token.id, token.content, token.content);
             const bool isNormalized = flagAt(entry, "normalized", false);
             if (isNormalized && result.nfc) token.content = toNfc(token.content);
             (isNormalized ? normalized : raw).push_back(std::move(token));
@@ -178,7 +180,7 @@ private:
 
     const json& m_root;
     const std::string& m_file;
-    const json* m_vocabulary = nullptr;
+    std::unordered_map<std::string_view, std::int32_t> m_ids;  ///< of the vocabulary; its keys live in m_root
 };
 
 }  // namespace
