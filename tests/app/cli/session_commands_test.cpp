@@ -106,6 +106,17 @@ TEST_F(Session, RendersEveryViewInEveryFormat) {
     }
 }
 
+TEST_F(Session, RendersAnySize) {
+    for (const char* view : {"overview", "experts", "timeline", "tokens"}) {
+        for (const char* size : {"320x240", "1200x700", "1600x900", "3840x2160"}) {
+            const fs::path file = s_folder->path() / "size.png";
+            const ProgramResult result =
+                runProgram({"render", s_session, "--view", view, "--out", file, "--size", size});
+            EXPECT_EQ(result.exitCode, 0) << view << ' ' << size << ' ' << result.err;
+        }
+    }
+}
+
 TEST_F(Session, RenderRefusesWhatDoesNotExist) {
     const std::string out = s_folder->path() / "v.png";
     expectRefused(runProgram({"render", s_session, "--view", "nonsense", "--out", out}), 2, {"nonsense", "timeline"});
