@@ -17,7 +17,7 @@ struct DrawRect {
     QRectF rect;
     QColor color;
     Pattern pattern = Pattern::Solid;
-    QString label;          ///< drawn inside, elided; empty when it would not fit
+    QString label = {};     ///< drawn inside, elided; empty when it would not fit
     std::int64_t tag = -1;  ///< what it stands for, in the model's own numbering; -1 for an aggregate
 };
 struct DrawLine {

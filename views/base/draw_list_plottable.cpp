@@ -77,6 +77,14 @@ QRectF DrawListPlottable::toPixels(const QRectF& rect) const {
     return QRectF(coordsToPixels(rect.left(), rect.top()), coordsToPixels(rect.right(), rect.bottom())).normalized();
 }
 
+Viewport DrawListPlottable::viewport() const {
+    const QCPRange keys = mKeyAxis->range();
+    const QCPRange values = mValueAxis->range();
+    const QSize size = mKeyAxis->axisRect()->size();
+    return {QRectF(keys.lower, values.lower, keys.size(), values.size()),
+            mKeyAxis->orientation() == Qt::Horizontal ? size : size.transposed()};
+}
+
 std::int64_t DrawListPlottable::tagAt(const QPointF& pixel) const {
     if (!mKeyAxis || !mValueAxis) return -1;
     for (auto item = m_list.rects.rbegin(); item != m_list.rects.rend(); ++item) {
@@ -114,7 +122,9 @@ QCPRange DrawListPlottable::getValueRange(bool& foundRange, QCP::SignDomain, con
 
 void DrawListPlottable::draw(QCPPainter* painter) {
     if (!mKeyAxis || !mValueAxis) return;
+    if (m_source) m_list = m_source(viewport());
     painter->setAntialiasing(false);
+    painter->setFont(mParentPlot->font());
     drawImages(painter);
     drawRects(painter);
     drawLines(painter);
@@ -149,7 +159,8 @@ void DrawListPlottable::drawRects(QCPPainter* painter) {
             if (item.color != batchColor) flush();
             batchColor = item.color;
             // Without antialiasing a box narrower than a pixel may cover no pixel centre and vanish.
-            batch.append(QRectF(box.x(), box.y(), std::max(box.width(), 1.0), std::max(box.height(), 1.0)));
+            const double width = box.width() >= 3 ? box.width() - m_gap : box.width();
+            batch.append(QRectF(box.x(), box.y(), std::max(width, 1.0), std::max(box.height(), 1.0)));
         }
         if (!item.label.isEmpty()) labelled.emplace_back(&item, box);
     }

@@ -4,6 +4,7 @@
 #include <QHash>
 #include <QStaticText>
 #include <cstdint>
+#include <functional>
 
 #include <qcustomplot.h>
 
@@ -21,7 +22,14 @@ public:
 
     /// Takes what is painted at the next replot.
     void setDrawList(DrawList list) { m_list = std::move(list); }
+    /// Asks `source` for the list at every replot instead, with the range and size that the axis rect has by then.
+    void setSource(std::function<DrawList(const Viewport&)> source) { m_source = std::move(source); }
     const DrawList& drawList() const { return m_list; }
+    /// The visible range of the axes and the size of the axis rect.
+    Viewport viewport() const;
+    /// Pixels that boxes leave free at their right edge, so that neighbours of one colour can be told apart; 0 at
+    /// first.
+    void setGap(double pixels) { m_gap = pixels; }
     /// Tag of the topmost filled box under a pixel of the plot, or -1.
     std::int64_t tagAt(const QPointF& pixel) const;
     /// Where a box in plot coordinates lies, in pixels of the plot.
@@ -50,6 +58,8 @@ private:
     const Label& elided(const QString& text, int width, const QFont& font);
 
     DrawList m_list;
+    std::function<DrawList(const Viewport&)> m_source;
+    double m_gap = 0;
     QHash<QString, Label> m_labels;  ///< by text and width
 };
 

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "views/base/view_export.h"
 
+#include <QBuffer>
 #include <QCoreApplication>
 #include <QFileInfo>
 #include <QImage>
 #include <QLayout>
 #include <QPageSize>
 #include <QPdfWriter>
+#include <QRegularExpression>
+#include <QResizeEvent>
 #include <QSaveFile>
 #include <QSvgGenerator>
 #include <QWidget>
@@ -18,9 +21,14 @@
 namespace expertscope {
 namespace {
 
-/// Lays out a tree of widgets that may never have been shown.
+/// Lays out a tree of widgets that may never have been shown: Qt keeps their resize events back until they are.
 void layOut(QWidget& widget) {
     widget.ensurePolished();
+    if (widget.testAttribute(Qt::WA_PendingResizeEvent)) {
+        widget.setAttribute(Qt::WA_PendingResizeEvent, false);
+        QResizeEvent event(widget.size(), QSize());
+        QCoreApplication::sendEvent(&widget, &event);
+    }
     if (QLayout* layout = widget.layout()) layout->activate();
     for (QObject* child : widget.children()) {
         auto* part = qobject_cast<QWidget*>(child);
@@ -88,17 +96,28 @@ void paintPng(QWidget& widget, QIODevice& device, const QString& file) {
     if (!image.save(&device, "PNG")) fail(file, device.errorString());
 }
 
-void paintSvg(QWidget& widget, QIODevice& device) {
-    QSvgGenerator generator;
-    generator.setOutputDevice(&device);
-    generator.setSize(widget.size());
-    generator.setViewBox(QRect(QPoint(), widget.size()));
-    generator.setResolution(96);
-    generator.setTitle(widget.windowTitle());
-    QCPPainter painter(&generator);
-    painter.setMode(QCPPainter::pmVectorized);
-    painter.fillRect(widget.rect(), widget.palette().color(QPalette::Window));
-    paintTree(widget, painter, QPoint());
+void paintSvg(QWidget& widget, QIODevice& device, const QString& file) {
+    QByteArray svg;
+    {
+        QBuffer buffer(&svg);
+        QSvgGenerator generator;
+        generator.setOutputDevice(&buffer);
+        generator.setSize(widget.size());
+        generator.setViewBox(QRect(QPoint(), widget.size()));
+        generator.setResolution(96);
+        generator.setTitle(widget.windowTitle());
+        QCPPainter painter(&generator);
+        painter.setMode(QCPPainter::pmVectorized);
+        painter.fillRect(widget.rect(), widget.palette().color(QPalette::Window));
+        paintTree(widget, painter, QPoint());
+    }
+    // Qt writes the size in millimetres, which readers turn into pixels at different resolutions.
+    const QRegularExpression size(QStringLiteral("<svg width=\"[^\"]*\" height=\"[^\"]*\""));
+    QString text = QString::fromUtf8(svg);
+    const QRegularExpressionMatch match = size.match(text);
+    text.replace(match.capturedStart(), match.capturedLength(),
+                 QStringLiteral("<svg width=\"%1\" height=\"%2\"").arg(widget.width()).arg(widget.height()));
+    if (device.write(text.toUtf8()) < 0) fail(file, device.errorString());
 }
 
 void paintPdf(QWidget& widget, QIODevice& device) {
@@ -132,7 +151,7 @@ void exportWidget(QWidget& widget, const QString& file, const QSize& size) {
         if (ending == "png") {
             paintPng(widget, device, file);
         } else if (ending == "svg") {
-            paintSvg(widget, device);
+            paintSvg(widget, device, file);
         } else {
             paintPdf(widget, device);
         }

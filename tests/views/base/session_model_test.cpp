@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "views/base/session_model.h"
+
+#include <QFile>
+#include <QTemporaryDir>
+#include <array>
+
+#include <gtest/gtest.h>
+
+#include "engine/base/error.h"
+#include "storage/session_writer.h"
+
+namespace expertscope {
+namespace {
+
+RunDescription describe(const char* policy) {
+    RunDescription run;
+    run.model.name = "tiny";
+    run.model.layers = 2;
+    run.model.experts = 4;
+    run.model.topK = 2;
+    run.policy = policy;
+    run.eviction = "lru";
+    run.io = "direct";
+    return run;
+}
+
+SpanRecord span(std::int64_t from, std::int64_t to) {
+    SpanRecord record;
+    record.start = Nanoseconds(from);
+    record.end = Nanoseconds(to);
+    record.lane = LaneId(0);
+    return record;
+}
+
+class SessionModelTest : public testing::Test {
+protected:
+    SessionModelTest() : file(folder.filePath("s.esdb")), writer(file.toStdString()) {
+        QObject::connect(&model, &SessionModel::dataGrown, [this] { ++grown; });
+        QObject::connect(&model, &SessionModel::runsChanged, [this] { ++runsChanged; });
+        QObject::connect(&model, &SessionModel::currentRunChanged, [this] { ++currentChanged; });
+        QObject::connect(&model, &SessionModel::sessionChanged, [this] { ++sessions; });
+    }
+    void write(std::int64_t from, std::int64_t to) {
+        const std::array records{span(from, to)};
+        writer.append(std::span<const SpanRecord>(records));
+        writer.commit();
+    }
+    QTemporaryDir folder;
+    QString file;
+    SessionWriter writer;
+    SessionModel model;
+    int grown = 0, runsChanged = 0, currentChanged = 0, sessions = 0;
+};
+
+TEST_F(SessionModelTest, OpensTheNewestRun) {
+    writer.beginRun(describe("resident"));
+    writer.endRun({}, RunState::Complete);
+    const RunId second = writer.beginRun(describe("on-demand"));
+    write(1, 2);
+    model.open(file);
+    EXPECT_EQ(model.runs().size(), 2U);
+    EXPECT_EQ(model.currentRun(), second);
+    ASSERT_NE(model.trace(), nullptr);
+    EXPECT_EQ(model.trace()->spans().size(), 1U);
+    EXPECT_GT(model.sizeOnDisk().count(), 0);
+    EXPECT_EQ(sessions, 1);
+}
+
+TEST_F(SessionModelTest, FollowsAFileThatGrows) {
+    writer.beginRun(describe("on-demand"));
+    write(1, 2);
+    model.open(file);
+    model.poll();
+    EXPECT_EQ(grown, 0);
+    write(3, 4);
+    model.poll();
+    EXPECT_EQ(grown, 1);
+    EXPECT_EQ(model.trace()->spans().size(), 2U);
+    model.poll();
+    EXPECT_EQ(grown, 1);
+}
+
+TEST_F(SessionModelTest, TellsThatARunEnded) {
+    writer.beginRun(describe("on-demand"));
+    writer.commit();
+    model.open(file);
+    const int before = runsChanged;
+    RunSummary summary;
+    summary.generatedTokens = 64;
+    writer.endRun(summary, RunState::Complete);
+    model.poll();
+    EXPECT_EQ(runsChanged, before + 1);
+    EXPECT_EQ(model.runs().back().state, RunState::Complete);
+    ASSERT_TRUE(model.trace()->entry().summary);
+    EXPECT_EQ(model.trace()->entry().summary->generatedTokens, 64);
+}
+
+TEST_F(SessionModelTest, GoesOnToTheNextRunOnlyFromTheNewest) {
+    const RunId first = writer.beginRun(describe("resident"));
+    writer.endRun({}, RunState::Complete);
+    model.open(file);
+    const RunId second = writer.beginRun(describe("on-demand"));
+    writer.commit();
+    model.poll();
+    EXPECT_EQ(model.currentRun(), second);
+    writer.endRun({}, RunState::Complete);
+    model.setCurrentRun(first);
+    writer.beginRun(describe("pre-gated"));
+    writer.commit();
+    model.poll();
+    EXPECT_EQ(model.runs().size(), 3U);
+    EXPECT_EQ(model.currentRun(), first);
+}
+
+TEST_F(SessionModelTest, KeepsTheOpenSessionWhenAnotherCannotBeOpened) {
+    writer.beginRun(describe("resident"));
+    write(1, 2);
+    model.open(file);
+    EXPECT_THROW(model.open(folder.filePath("none.esdb")), BadInputError);
+    EXPECT_EQ(model.file(), file);
+    EXPECT_EQ(model.trace()->spans().size(), 1U);
+}
+
+TEST_F(SessionModelTest, ClosesCleanly) {
+    writer.beginRun(describe("resident"));
+    writer.commit();
+    model.open(file);
+    model.close();
+    EXPECT_FALSE(model.isOpen());
+    EXPECT_EQ(model.trace(), nullptr);
+    EXPECT_FALSE(model.currentRun());
+    model.poll();
+}
+
+}  // namespace
+}  // namespace expertscope
