@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "views/overview/overview_view.h"
+
+#include <QImage>
+#include <QLabel>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "scratch_session.h"
+#include "views/base/selection.h"
+#include "views/base/session_model.h"
+#include "views/base/theme.h"
+#include "views/overview/stacked_bar.h"
+
+namespace expertscope {
+namespace {
+
+TEST(StackedBar, MakesBoxesAsLongAsTheirShares) {
+    const std::vector<BarPart> parts{
+        {"hits", "3", 3, Qt::green}, {"in flight", "0", 0, Qt::yellow}, {"misses", "1", 1, Qt::red}};
+    const DrawList list = stackedBarList(parts, Theme::light());
+    ASSERT_EQ(list.rects.size(), 2U);
+    EXPECT_EQ(list.rects[0].rect, QRectF(0, 0, 0.75, 1));
+    EXPECT_EQ(list.rects[1].rect, QRectF(0.75, 0, 0.25, 1));
+    EXPECT_EQ(list.rects[1].label, "25.0 %");
+}
+
+class OverviewViewTest : public testing::Test {
+protected:
+    OverviewViewTest() {
+        writeSimulatedRun(written.writer(), {});
+        session.open(written.file());
+    }
+    ScratchSession written{ScratchSession::Empty{}};
+    SessionModel session;
+    SelectionModel selection;
+    OverviewView view{session, selection};
+};
+
+TEST_F(OverviewViewTest, ExportsInBothThemes) {
+    for (const Theme* theme : {&Theme::light(), &Theme::dark()}) {
+        view.setTheme(*theme);
+        const bool dark = theme->mode() == Theme::Mode::Dark;
+        const QString file = written.picture(dark ? "overview-dark.png" : "overview-light.png");
+        view.exportTo(file, QSize(1280, 720));
+        const QImage image(file);
+        ASSERT_EQ(image.size(), QSize(1280, 720));
+        QSet<QRgb> colours;
+        for (int y = 0; y < 720; y += 2) {
+            for (int x = 0; x < 1280; x += 2)
+                colours.insert(image.pixel(x, y));
+        }
+        EXPECT_GT(colours.size(), 50);
+        EXPECT_TRUE(colours.contains(theme->color(Meaning::Hit).rgb()));
+        EXPECT_TRUE(colours.contains(theme->color(Meaning::TransferDemand).rgb()));
+    }
+}
+
+TEST_F(OverviewViewTest, CutsNoWord) {
+    for (const QSize size : {QSize(1280, 720), QSize(1440, 900), QSize(820, 560)}) {
+        view.resize(size);
+        view.exportTo(written.picture(QStringLiteral("overview-%1.png").arg(size.width())), size);
+        for (const QLabel* label : view.findChildren<QLabel*>()) {
+            if (label->isHidden() || label->text().isEmpty() || label->wordWrap()) continue;
+            EXPECT_GE(label->width(), label->sizeHint().width())
+                << label->text().toStdString() << " at " << size.width();
+        }
+    }
+}
+
+TEST_F(OverviewViewTest, HasATableOfEveryFigure) {
+    std::map<QString, QVariant> rows;
+    for (int row = 0; row < view.table()->rowCount(); ++row) {
+        rows[view.table()->index(row, 0).data().toString()] = view.table()->index(row, 1).data(Qt::EditRole);
+    }
+    const RunSummary& f = *session.trace()->entry().summary;
+    EXPECT_EQ(rows["Hits"].toLongLong(), f.hits);
+    EXPECT_EQ(rows["Moved bytes"].toLongLong(), f.moved.count());
+    EXPECT_EQ(rows["Policy"].toString(), "pre-gated");
+}
+
+TEST_F(OverviewViewTest, SaysWhatWouldFillIt) {
+    session.close();
+    EXPECT_FALSE(view.model().hasRun());
+    EXPECT_EQ(view.table()->rowCount(), 0);
+    view.exportTo(written.path("o.png"), QSize(400, 300));
+    EXPECT_EQ(QImage(written.path("o.png")).size(), QSize(400, 300));
+}
+
+}  // namespace
+}  // namespace expertscope

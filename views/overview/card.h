@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <QWidget>
+
+class QLabel;
+class QVBoxLayout;
+
+namespace expertscope {
+
+class Theme;
+
+/// A titled, framed part of a page.
+class Card : public QWidget {
+    Q_OBJECT
+public:
+    explicit Card(const QString& title, QWidget* parent = nullptr);
+    /// Where the card's content goes, below its title.
+    QVBoxLayout* body() const { return m_body; }
+    void setTheme(const Theme& theme);
+
+protected:
+    void paintEvent(QPaintEvent* event) override;
+
+private:
+    QLabel* m_title;
+    QVBoxLayout* m_body;
+    const Theme* m_theme;
+};
+
+/// A number to be seen from afar: its name above, what belongs to it below.
+class Figure : public QWidget {
+    Q_OBJECT
+public:
+    Figure(const QString& name, const QString& explanation, QWidget* parent = nullptr);
+    void setValue(const QString& value, const QString& note);
+    void setTheme(const Theme& theme);
+
+protected:
+    void paintEvent(QPaintEvent* event) override;
+
+private:
+    QLabel* m_name;
+    QLabel* m_value;
+    QLabel* m_note;
+    const Theme* m_theme;
+};
+
+/// A word in a coloured frame: "exact", "paced 25GB/s".
+class Badge : public QWidget {
+    Q_OBJECT
+public:
+    explicit Badge(QWidget* parent = nullptr);
+    void setBadge(const QString& text, const QColor& color, const QString& explanation);
+    QSize sizeHint() const override;
+    QSize minimumSizeHint() const override { return sizeHint(); }
+
+protected:
+    void paintEvent(QPaintEvent* event) override;
+
+private:
+    QString m_text;
+    QColor m_color;
+};
+
+}  // namespace expertscope
