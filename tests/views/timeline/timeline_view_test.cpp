@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "views/timeline/timeline_view.h"
+
+#include <QImage>
+
+#include <QtTest/QTest>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <qcustomplot.h>
+
+#include "scratch_session.h"
+#include "views/base/session_model.h"
+#include "views/base/theme.h"
+
+namespace expertscope {
+namespace {
+
+using Scratch = ScratchSession;
+
+class TimelineViewTest : public testing::Test {
+protected:
+    TimelineViewTest() {
+        std::vector<SpanRecord> spans;
+        std::vector<TokenRecord> tokens;
+        for (int step = 0; step < 10; ++step) {
+            const std::int64_t at = step * 1'000'000;
+            spans.push_back(Scratch::span(SpanKind::Attention, at, at + 400'000, step, 0));
+            spans.push_back(Scratch::span(SpanKind::Experts, at + 400'000, at + 900'000, step, 0));
+            spans.push_back(Scratch::span(SpanKind::Step, at, at + 900'000, step));
+            tokens.push_back(Scratch::token(step, step, Phase::Decode, at + 900'000));
+        }
+        written.add(spans);
+        written.add(tokens);
+        session.open(written.file());
+        view.resize(1000, 400);
+        QWidget& widget = view;
+        widget.show();
+        QTest::qWait(1);
+        plot = view.findChild<QCustomPlot*>();
+        plot->replot();
+    }
+    double width() const { return static_cast<double>(view.visible().to - view.visible().from); }
+    QPoint at(std::int64_t time, int row) const {
+        return {static_cast<int>(plot->xAxis->coordToPixel(static_cast<double>(time))),
+                static_cast<int>(plot->yAxis->coordToPixel(TimelineModel::rowCentre(static_cast<std::size_t>(row))))};
+    }
+    void drag(std::int64_t from, std::int64_t to, Qt::KeyboardModifiers modifiers = {}) {
+        const QPoint a = at(from, 0), b = at(to, 0);
+        QTest::mousePress(plot, Qt::LeftButton, modifiers, a);
+        QMouseEvent move(QEvent::MouseMove, b, plot->mapToGlobal(b), Qt::LeftButton, Qt::LeftButton, modifiers);
+        QCoreApplication::sendEvent(plot, &move);
+        QTest::mouseRelease(plot, Qt::LeftButton, modifiers, b);
+    }
+    Scratch written;
+    SessionModel session;
+    SelectionModel selection;
+    TimelineView view{session, selection};
+    QCustomPlot* plot = nullptr;
+};
+
+TEST_F(TimelineViewTest, ShowsTheWholeRunAtFirst) {
+    EXPECT_LE(view.visible().from, 0);
+    EXPECT_GE(view.visible().to, 9'900'000);
+    EXPECT_LT(width(), 11'000'000);
+}
+
+TEST_F(TimelineViewTest, ZoomsAndPansByKeys) {
+    const TimeStretch all = view.visible();
+    QTest::keyClick(&view, Qt::Key_W);
+    EXPECT_NEAR(width(), static_cast<double>(all.to - all.from) / 1.5, 2);
+    const TimeStretch zoomed = view.visible();
+    QTest::keyClick(&view, Qt::Key_D);
+    EXPECT_GT(view.visible().from, zoomed.from);
+    QTest::keyClick(&view, Qt::Key_A);
+    EXPECT_NEAR(static_cast<double>(view.visible().from), static_cast<double>(zoomed.from), 2);
+    QTest::keyClick(&view, Qt::Key_S);
+    EXPECT_NEAR(width(), static_cast<double>(all.to - all.from), 3);
+}
+
+TEST_F(TimelineViewTest, ZoomsAtTheCursor) {
+    QTest::mouseMove(plot, at(2'000'000, 0));
+    QMouseEvent move(QEvent::MouseMove, at(2'000'000, 0), plot->mapToGlobal(at(2'000'000, 0)), Qt::NoButton,
+                     Qt::NoButton, {});
+    QCoreApplication::sendEvent(plot, &move);
+    const int before = at(2'000'000, 0).x();
+    QTest::keyClick(&view, Qt::Key_W);
+    EXPECT_NEAR(at(2'000'000, 0).x(), before, 2);
+}
+
+TEST_F(TimelineViewTest, SelectsWhatIsClickedAndFocusesIt) {
+    QTest::mouseClick(plot, Qt::LeftButton, {}, at(3'200'000, 1));
+    EXPECT_EQ(selection.current().layer, LayerIndex(0));
+    EXPECT_EQ(selection.current().tokens, (TokenRange{TokenIndex(3), TokenIndex(4)}));
+    QTest::keyClick(&view, Qt::Key_F);
+    EXPECT_NEAR(static_cast<double>(view.visible().from), 3'000'000 - 40'000, 2);
+    EXPECT_NEAR(width(), 480'000, 2);
+    QTest::keyClick(&view, Qt::Key_F);
+    EXPECT_GE(view.visible().to, 9'900'000);
+}
+
+TEST_F(TimelineViewTest, KeepsAMeasurementUntilEscape) {
+    drag(1'000'000, 3'000'000);
+    ASSERT_TRUE(view.measured());
+    EXPECT_NEAR(static_cast<double>(view.measured()->from), 1e6, 2e4);
+    EXPECT_NEAR(static_cast<double>(view.measured()->to), 3e6, 2e4);
+    EXPECT_THAT(view.footer().toStdString(), testing::HasSubstr("measured"));
+    EXPECT_FALSE(selection.current().time);
+    QTest::keyClick(&view, Qt::Key_W);
+    EXPECT_TRUE(view.measured());
+    QTest::keyClick(&view, Qt::Key_Escape);
+    EXPECT_FALSE(view.measured());
+}
+
+TEST_F(TimelineViewTest, SelectsTimeByDraggingWithShift) {
+    drag(1'000'000, 3'000'000, Qt::ShiftModifier);
+    ASSERT_TRUE(selection.current().time);
+    EXPECT_NEAR(static_cast<double>((selection.current().time->from - Scratch::kStart).count()), 1e6, 2e4);
+    EXPECT_FALSE(view.measured());
+}
+
+TEST_F(TimelineViewTest, SetsMarks) {
+    QTest::keyClick(&view, Qt::Key_M);
+    EXPECT_EQ(view.marks().size(), 1U);
+}
+
+TEST_F(TimelineViewTest, FollowsGrowingDataOnlyWhileEverythingIsShown) {
+    written.add({Scratch::span(SpanKind::Step, 10'000'000, 20'000'000, 10)});
+    session.poll();
+    view.refresh();
+    EXPECT_GE(view.visible().to, 20'000'000);
+    QTest::keyClick(&view, Qt::Key_W);
+    const TimeStretch zoomed = view.visible();
+    written.add({Scratch::span(SpanKind::Step, 20'000'000, 40'000'000, 11)});
+    session.poll();
+    view.refresh();
+    EXPECT_EQ(view.visible(), zoomed);
+    QTest::keyClick(&view, Qt::Key_End);
+    EXPECT_GE(view.visible().to, 40'000'000);
+    EXPECT_NEAR(width(), static_cast<double>(zoomed.to - zoomed.from), 2);
+}
+
+TEST_F(TimelineViewTest, ExportsAPictureThatIsNotBlank) {
+    for (const Theme* theme : {&Theme::light(), &Theme::dark()}) {
+        view.setTheme(*theme);
+        view.exportTo(written.path("t.png"), QSize(900, 500));
+        const QImage image(written.path("t.png"));
+        ASSERT_EQ(image.size(), QSize(900, 500));
+        QSet<QRgb> colours;
+        for (int y = 0; y < 500; y += 2) {
+            for (int x = 0; x < 900; x += 2)
+                colours.insert(image.pixel(x, y));
+        }
+        EXPECT_GT(colours.size(), 20);
+        EXPECT_TRUE(colours.contains(theme->background().rgb()));
+    }
+}
+
+TEST_F(TimelineViewTest, DrawsASimulatedRunAtEveryZoom) {
+    ScratchSession simulated{ScratchSession::Empty{}};
+    writeSimulatedRun(simulated.writer(), {});
+    session.open(simulated.file());
+    Selection chosen;
+    chosen.layer = LayerIndex(2);
+    chosen.expert = session.trace()->selections().front().expert;
+    selection.set(chosen);
+    const std::int64_t length = view.model().extent().to;
+    for (const Theme* theme : {&Theme::light(), &Theme::dark()}) {
+        view.setTheme(*theme);
+        const QString mode = theme->mode() == Theme::Mode::Dark ? "dark" : "light";
+        for (const std::int64_t part : {1, 20, 400}) {
+            if (part > 1) view.zoomTo({length / 3, length / 3 + length / part});
+            if (part == 1) view.showAll();
+            const QString file = simulated.picture(QStringLiteral("timeline-%1-%2.png").arg(mode).arg(part));
+            view.exportTo(file, QSize(1280, 480));
+            const QImage image(file);
+            QSet<QRgb> colours;
+            for (int y = 0; y < image.height(); ++y) {
+                for (int x = 0; x < image.width(); ++x)
+                    colours.insert(image.pixel(x, y));
+            }
+            EXPECT_TRUE(colours.contains(theme->color(Meaning::Compute).rgb())) << part;
+            EXPECT_TRUE(colours.contains(theme->color(Meaning::TransferDemand).rgb())) << part;
+        }
+    }
+}
+
+TEST_F(TimelineViewTest, HasATableOfItsSpans) {
+    QAbstractItemModel* table = view.table();
+    EXPECT_EQ(table->rowCount(), 30);
+    EXPECT_EQ(table->index(0, 0).data().toString(), "attention");
+    EXPECT_EQ(table->index(0, 2).data(Qt::EditRole).toLongLong(), 400'000);
+    EXPECT_EQ(table->index(0, 2).data().toString(), "400 µs");
+}
+
+TEST_F(TimelineViewTest, SaysWhatWouldFillIt) {
+    session.close();
+    EXPECT_TRUE(view.model().empty());
+    EXPECT_EQ(view.table()->rowCount(), 0);
+    QTest::keyClick(&view, Qt::Key_W);
+    view.exportTo(written.path("empty.png"), QSize(300, 200));
+    EXPECT_EQ(QImage(written.path("empty.png")).size(), QSize(300, 200));
+}
+
+}  // namespace
+}  // namespace expertscope

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <QColor>
+#include <cstdint>
+
+#include "engine/base/records.h"
+#include "views/base/draw_list.h"
+
+namespace expertscope {
+
+class Theme;
+
+/// How a span is painted: its kind, for prefetches its fate.
+enum class SpanPaint : std::uint8_t {
+    Step,
+    EvenLayer,
+    OddLayer,
+    Attention,
+    Router,
+    Experts,
+    Combine,
+    Head,
+    Sample,
+    Predict,
+    ExpertCompute,
+    NearMemory,
+    Wait,
+    Demand,
+    Preload,
+    PrefetchOpen,
+    PrefetchUseful,
+    PrefetchLate,
+    PrefetchWasted,
+    PrefetchCancelled,
+    Hidden,
+    Exposed,
+};
+
+/// A colour of the theme's meaning; the compute thread's nested rows are shades of compute.
+QColor paintColor(SpanPaint paint, const Theme& theme);
+/// The second cue beside the colour.
+Pattern paintPattern(SpanPaint paint);
+SpanPaint paintOf(TransferFate fate);
+
+}  // namespace expertscope

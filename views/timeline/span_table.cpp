@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "views/timeline/span_table.h"
+
+#include "engine/base/record_names.h"
+#include "views/base/number_format.h"
+#include "views/timeline/timeline_model.h"
+
+namespace expertscope {
+namespace {
+
+QString word(std::string_view name) { return QString::fromUtf8(name.data(), static_cast<qsizetype>(name.size())); }
+
+bool isTransfer(SpanKind kind) {
+    return kind == SpanKind::TransferDemand || kind == SpanKind::TransferPrefetch || kind == SpanKind::TransferPreload;
+}
+
+}  // namespace
+
+void SpanTable::update() {
+    beginResetModel();
+    m_rows = m_model.rows() ? static_cast<int>(m_model.rows()->trace().spans().size()) : 0;
+    endResetModel();
+}
+
+int SpanTable::rowCount(const QModelIndex& parent) const { return parent.isValid() ? 0 : m_rows; }
+int SpanTable::columnCount(const QModelIndex& parent) const { return parent.isValid() ? 0 : ColumnCount; }
+
+QVariant SpanTable::exact(const SpanRecord& span, int row, int column) const {
+    const auto index = [](int value) { return value < 0 ? QVariant() : QVariant(value); };
+    switch (column) {
+        case Kind:
+            return word(name(span.kind));
+        case Start:
+            return static_cast<qlonglong>(m_model.rows()->relative(span.start));
+        case Duration:
+            return static_cast<qlonglong>((span.end - span.start).count());
+        case Lane:
+            return span.lane.value();
+        case Step:
+            return index(span.step.value());
+        case Layer:
+            return index(span.layer.value());
+        case Expert:
+            return index(span.expert.value());
+        case Amount:
+            return span.amount == 0 ? QVariant() : QVariant(static_cast<qlonglong>(span.amount));
+        case Fate: {
+            const TransferRecord* transfer = m_model.rows()->transferOf(row);
+            return transfer ? QVariant(word(name(transfer->fate))) : QVariant();
+        }
+        default:
+            return {};
+    }
+}
+
+QString SpanTable::text(const SpanRecord& span, int row, int column) const {
+    switch (column) {
+        case Start:
+            return durationText(Nanoseconds(m_model.rows()->relative(span.start)));
+        case Duration:
+            return durationText(span.end - span.start);
+        case Amount:
+            if (span.amount == 0) return {};
+            return isTransfer(span.kind) ? bytesText(Bytes(span.amount))
+                                         : countText(span.amount) + QStringLiteral(" tok");
+        default:
+            return exact(span, row, column).toString();
+    }
+}
+
+QVariant SpanTable::data(const QModelIndex& index, int role) const {
+    if (!index.isValid() || index.row() >= m_rows) return {};
+    const SpanRecord& span = m_model.rows()->trace().spans()[static_cast<std::size_t>(index.row())];
+    const bool isText = index.column() == Kind || index.column() == Fate;
+    switch (role) {
+        case Qt::DisplayRole:
+            return text(span, index.row(), index.column());
+        case Qt::EditRole:
+            return exact(span, index.row(), index.column());
+        case Qt::TextAlignmentRole:
+            return static_cast<int>((isText ? Qt::AlignLeft : Qt::AlignRight) | Qt::AlignVCenter);
+        case Qt::ToolTipRole:
+            if (index.column() != Start && index.column() != Duration && index.column() != Amount) return {};
+            return exact(span, index.row(), index.column()).toString() +
+                   (index.column() == Amount ? QString() : QStringLiteral(" ns"));
+        default:
+            return {};
+    }
+}
+
+QVariant SpanTable::headerData(int section, Qt::Orientation orientation, int role) const {
+    if (orientation != Qt::Horizontal || role != Qt::DisplayRole)
+        return QAbstractTableModel::headerData(section, orientation, role);
+    static const QStringList names{"Kind", "Start", "Duration", "Lane", "Step", "Layer", "Expert", "Amount", "Fate"};
+    return names.value(section);
+}
+
+}  // namespace expertscope

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <QString>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "profiler/analysis/run_trace.h"
+#include "views/timeline/span_paint.h"
+#include "views/timeline/span_row.h"
+
+namespace expertscope {
+
+/// One row of the timeline. An item's category is an index into `paints`; its source is the index of its span, ~index
+/// of its transfer where the run recorded no spans, or -1 - 2^30 where it is derived.
+struct TimelineRow {
+    QString title;
+    QString explanation;  ///< one sentence
+    std::vector<SpanPaint> paints;
+    SpanRow items;
+};
+
+/// The rows of one run, kept up to date while it grows: which span lies in which row, what became of each transfer, and
+/// the derived row of transfers that hid behind computing or did not.
+///
+/// An update costs O(new records) where they come nearly in order of time, as a recorder writes them.
+class TimelineRows {
+public:
+    static constexpr std::int32_t kDerived = -1 - (1 << 30);
+
+    explicit TimelineRows(const RunTrace& trace);
+    /// Takes in what the trace has gained; true when anything changed.
+    bool update();
+
+    const RunTrace& trace() const { return m_trace; }
+    /// From top to bottom; only rows that have had an item.
+    const std::vector<const TimelineRow*>& rows() const { return m_order; }
+    const TimelineRow* waits() const { return row(kWaits); }
+    const TimelineRow* phases() const { return row(kPhases); }
+    const TimelineRow* demand() const { return row(kDemand); }
+    const TimelineRow* prefetch() const { return row(kPrefetch); }
+    const TimelineRow* overlap() const { return row(kOverlap); }
+    /// Start of the first and end of the last item, nanoseconds since the run's start.
+    std::int64_t firstTime() const { return m_first; }
+    std::int64_t lastTime() const { return m_last; }
+    bool empty() const { return m_order.empty(); }
+
+    /// Nanoseconds since the run's start of a time on the session clock.
+    std::int64_t relative(Nanoseconds time) const { return (time - m_origin).count(); }
+    Nanoseconds absolute(std::int64_t time) const { return Nanoseconds(time) + m_origin; }
+    /// When a step ran; nothing for one without a span.
+    std::optional<SpanItem> step(StepIndex step) const;
+    /// The tokens that a step ran or produced, [from, to).
+    std::optional<std::pair<TokenIndex, TokenIndex>> tokensOf(StepIndex step) const;
+    /// Spans of one expert (compute and transfers), as indices into the trace's spans.
+    const std::vector<std::int32_t>& spansOf(ExpertRef expert) const;
+    /// Row of a span.
+    const TimelineRow* rowOf(const SpanRecord& span) const { return row(key(span)); }
+    /// The transfer that an item's source stands for, or null while its fate is unknown.
+    const TransferRecord* transferOf(std::int32_t source) const;
+
+private:
+    // Rows by the order in which they stand.
+    static constexpr int kSteps = 0, kLayers = 1, kPhases = 2, kWaits = 3, kCompute = 10, kNearMemory = 5000,
+                         kDemand = 10000, kPrefetch = 10001, kPreload = 10002, kOverlap = 10003;
+    struct OpenTransfer {
+        std::int32_t span;
+        std::int64_t start, end;
+    };
+    struct Unmatched {
+        std::int32_t transfer;
+        int tries;
+    };
+    using Pending = std::map<int, std::vector<SpanItem>>;
+
+    int key(const SpanRecord& span) const;
+    const TimelineRow* row(int key) const;
+    TimelineRow& ensureRow(int key);
+    QString title(int key) const;
+    static QString explanation(int key);
+    void readSpans(Pending& pending);
+    void readTransfers(Pending& pending);
+    void readTokens();
+    bool settle(std::int32_t transfer);
+    void updateOverlap(std::int64_t from);
+
+    const RunTrace& m_trace;
+    Nanoseconds m_origin;
+    std::map<int, TimelineRow> m_rows;
+    std::vector<const TimelineRow*> m_order;
+    std::size_t m_spansRead = 0, m_transfersRead = 0, m_tokensRead = 0;
+    std::int64_t m_first = 0, m_last = 0;
+    std::vector<SpanItem> m_steps;  ///< by step; source -1 where there is none
+    std::vector<std::pair<std::int32_t, std::int32_t>> m_tokensOfStep;
+    std::unordered_map<std::int64_t, std::vector<std::int32_t>> m_byExpert;
+    std::unordered_map<std::int64_t, std::vector<OpenTransfer>> m_open;  ///< transfer spans whose fate is not known yet
+    std::unordered_map<std::int32_t, std::int32_t> m_transferOfSpan;
+    std::vector<Unmatched> m_unmatched;
+};
+
+}  // namespace expertscope
