@@ -17,7 +17,7 @@ namespace expertscope {
 enum class Phase : std::uint8_t { Prefill = 0, Decode = 1 };
 
 enum class SpanKind : std::uint8_t {
-    Step = 0,              ///< one forward step, on the compute lane; encloses the rest
+    Step = 0,              ///< one forward step through all layers, on the compute lane
     Layer = 1,             ///< one layer of a step
     Attention = 2,         ///< norm, projections, rope, attention, output projection
     Router = 3,            ///< norm, router logits, top-k
