@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "engine/base/record_names.h"
 #include "storage/chunk_codec.h"
 #include "storage/sqlite_db.h"
@@ -305,7 +307,7 @@ struct Module {
 
     static int column(sqlite3_vtab_cursor* cursor, sqlite3_context* context, int index) {
         const auto& own = *static_cast<TableCursor*>(cursor);
-        const Give give{context};
+        Give give{context};
         if (index == kRunColumn) {
             give.integer(own.runId);
         } else {
@@ -356,7 +358,13 @@ int registerTable(sqlite3* database) {
         m.xRowid = Module<Table>::rowid;
         return m;
     }();
-    return sqlite3_create_module_v2(database, Table::kName, &module, nullptr, nullptr);
+    if (const int code = sqlite3_create_module_v2(database, Table::kName, &module, nullptr, nullptr);
+        code != SQLITE_OK) {
+        return code;
+    }
+    // SQLite declares the table when it is first named: now, while no authorizer forbids that.
+    return sqlite3_exec(database, fmt::format("SELECT 1 FROM {} LIMIT 0", Table::kName).c_str(), nullptr, nullptr,
+                        nullptr);
 }
 
 }  // namespace

@@ -25,9 +25,11 @@ std::string detailOf(const SqliteError& error) {
 }
 
 bool isFull(const SqliteError& error) {
-    const int cause = error.systemError();
-    return error.primaryCode() == SQLITE_FULL ||
-           (error.primaryCode() == SQLITE_IOERR && (cause == ENOSPC || cause == EFBIG || cause == EDQUOT));
+    // SQLite keeps the system's error number only until its next call, so what could not be written counts as full
+    // unless the disk is known to have failed.
+    const bool growing = error.code() == SQLITE_IOERR_WRITE || error.code() == SQLITE_IOERR_SHMSIZE ||
+                         error.code() == SQLITE_IOERR_TRUNCATE;
+    return error.primaryCode() == SQLITE_FULL || (growing && error.systemError() != EIO);
 }
 
 bool isReadOnly(const SqliteError& error) {
@@ -77,10 +79,11 @@ void throwReadError(const SqliteError& error, const std::filesystem::path& file)
 void throwWriteError(const SqliteError& error, const std::filesystem::path& file) {
     const std::string name = file.string();
     if (isFull(error)) {
-        throw FailedError(fmt::format("The session file '{}' cannot grow because its disk is full or its size limit is "
-                                      "reached; what was recorded before is kept. Free some space or record elsewhere.",
-                                      name),
-                          detailOf(error));
+        throw FailedError(
+            fmt::format("The session file '{}' cannot grow because its disk is full or a quota or limit of file "
+                        "sizes is reached; what was recorded before is kept. Free some space or record elsewhere.",
+                        name),
+            detailOf(error));
     }
     if (isReadOnly(error)) {
         throw FailedError(fmt::format("The session file '{}' cannot be written because it or its folder is read-only; "

@@ -20,6 +20,23 @@ void checkIsFile(const std::filesystem::path& file) {
     }
 }
 
+bool hasWal(const std::filesystem::path& file) {
+    std::error_code error;
+    const std::uintmax_t size = std::filesystem::file_size(file.string() + "-wal", error);
+    return !error && size > 0;
+}
+
+/// SQLite notices when whole pages are missing at a file's end, but reads a part of a page as if zeros followed.
+void checkLength(Database& database, const std::filesystem::path& file) {
+    if (hasWal(file)) return;  // the rest may be in there
+    const std::int64_t expected =
+        database.queryInteger("PRAGMA page_count") * database.queryInteger("PRAGMA page_size");
+    std::error_code error;
+    const std::uintmax_t size = std::filesystem::file_size(file, error);
+    if (error || static_cast<std::int64_t>(size) >= expected) return;
+    throw SqliteError(SQLITE_CORRUPT, fmt::format("it has {} of {} bytes", size, expected));
+}
+
 /// Opens the file and reads from it once, which is when SQLite needs the WAL and its index.
 Database openAndTouch(const std::filesystem::path& file, OpenMode mode) {
     Database database(file, mode);
@@ -32,9 +49,7 @@ Database openReadable(const std::filesystem::path& file) {
         return openAndTouch(file, OpenMode::Existing);
     } catch (const SqliteError& error) {
         const bool noIndex = error.primaryCode() == SQLITE_CANTOPEN || error.primaryCode() == SQLITE_READONLY;
-        std::error_code ignored;
-        const std::uintmax_t walSize = std::filesystem::file_size(file.string() + "-wal", ignored);
-        if (!noIndex || (!ignored && walSize > 0)) throw;
+        if (!noIndex || hasWal(file)) throw;
     }
     // Whoever cannot write here cannot make the WAL's index. Without a WAL there is nothing that it would have to show.
     return openAndTouch(file, OpenMode::Immutable);
@@ -66,6 +81,7 @@ Database openForReading(const std::filesystem::path& file) {
         Database database = openReadable(file);
         database.execute("PRAGMA query_only=1");
         checkFormat(database, file);
+        checkLength(database, file);
         const ProcessIdentity writer = recordedWriter(database);
         if (writer.pid != 0 && !isAlive(writer)) checkStructure(database);
         return database;

@@ -98,6 +98,12 @@ void addChunk(const Statement& chunk, RecordBatch& batch) {
         decodeInto(batch.residency) || decodeInto(batch.transfers);
 }
 
+/// Moves a cursor on. In a damaged index rows may come in any order, and a follower would go round in circles.
+void advance(std::int64_t& cursor, std::int64_t to) {
+    if (to <= cursor) throw DamagedChunk("rows are out of order");
+    cursor = to;
+}
+
 /// Reads up to `maxChunks` chunks. Returns the last token that may be shown: all (the largest) when no chunks are left,
 /// else the last one whose selections are among what was read.
 std::int64_t readChunks(Database& database, RunId run, ReadCursor& cursor, int maxChunks, RecordBatch& batch) {
@@ -111,7 +117,7 @@ std::int64_t readChunks(Database& database, RunId run, ReadCursor& cursor, int m
     std::int64_t lastToken = -1;
     while (chunk.step()) {
         addChunk(chunk, batch);
-        cursor.lastChunk = chunk.integer(0);
+        advance(cursor.lastChunk, chunk.integer(0));
         if (!chunk.isNull(4)) lastToken = std::max(lastToken, chunk.integer(4));
         ++read;
     }
@@ -130,7 +136,7 @@ void readTokens(Database& database, RunId run, ReadCursor& cursor, std::int64_t 
         RowReader read{row, 0};
         visitFields(read, token);
         token.bytes = row.blob(read.index);
-        cursor.lastToken = token.token.value();
+        advance(cursor.lastToken, token.token.value());
     }
 }
 

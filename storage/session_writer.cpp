@@ -7,7 +7,9 @@
 #include <tuple>
 #include <vector>
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "engine/base/error.h"
 #include "storage/checkpointer.h"
@@ -35,6 +37,13 @@ void checkPlace(const std::filesystem::path& file) {
         throw FailedError(
             fmt::format("The session file '{}' cannot be written because the folder '{}' does not exist; "
                         "make it or choose another place.",
+                        file.string(), folder.string()));
+    }
+    // SQLite forgets why it could not create a file.
+    if (!std::filesystem::exists(file, error) && faccessat(AT_FDCWD, folder.c_str(), W_OK, AT_EACCESS) != 0) {
+        throw FailedError(
+            fmt::format("The session file '{}' cannot be written because the folder '{}' is read-only; "
+                        "choose another place for it.",
                         file.string(), folder.string()));
     }
 }
@@ -161,11 +170,26 @@ struct SessionWriter::Impl {
             } catch (const SqliteError& error) { throwWriteError(error, file); }
         } catch (const Error&) {
             failure = std::current_exception();
-            sqlite3_exec(database->handle(), "ROLLBACK", nullptr, nullptr, nullptr);
-            inTransaction = false;
+            giveUp();
             throw;
         }
     }
+
+    /// After a failure: says in the file that the run failed and that nobody writes any more. On a full disk there
+    /// often is room for that, what the lost transaction had written; otherwise readers find out by the writer's
+    /// process.
+    void giveUp() {
+        sqlite3_exec(database->handle(), "ROLLBACK", nullptr, nullptr, nullptr);
+        inTransaction = false;
+        try {
+            Transaction transaction(*database, "BEGIN IMMEDIATE");
+            if (run) setState(RunState::Failed);
+            forgetWriter();
+            transaction.commit();
+        } catch (const SqliteError&) {}
+    }
+
+    void forgetWriter() { database->execute("DELETE FROM meta WHERE key LIKE 'writer%'"); }
 
     void begin() {
         if (inTransaction) return;
@@ -357,7 +381,7 @@ void SessionWriter::close() {
     impl.guarded([&] {
         impl.begin();
         if (impl.run) impl.setState(RunState::Failed);
-        impl.database->execute("DELETE FROM meta WHERE key LIKE 'writer%'");
+        impl.forgetWriter();
         impl.commit();
         impl.checkpointer.reset();
         // A reader that looks at the WAL at this moment keeps it from being truncated; whoever closes last removes it.
