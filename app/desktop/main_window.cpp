@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/desktop/main_window.h"
+
+#include <QApplication>
+#include <QCloseEvent>
+#include <QComboBox>
+#include <QFileInfo>
+#include <QMimeData>
+#include <QSettings>
+#include <QSignalBlocker>
+#include <QStackedWidget>
+#include <QVBoxLayout>
+
+#include "app/desktop/message_bar.h"
+#include "app/desktop/recent_sessions.h"
+#include "app/desktop/run_list_model.h"
+#include "app/desktop/start_page.h"
+#include "app/desktop/status_line.h"
+#include "app/desktop/tour.h"
+#include "app/desktop/workspace.h"
+#include "engine/base/error.h"
+#include "views/base/number_format.h"
+
+namespace expertscope {
+namespace {
+
+constexpr QSize kDesigned(1440, 900);
+constexpr int kFollowMs = 80;  // looks at the session 12 times a second
+constexpr int kAwaitSessionMs = 100;
+const QString kGeometryKey = "layout/geometry";
+const QString kThemeKey = "theme";
+
+QString fileOf(const QMimeData& data) {
+    for (const QUrl& url : data.urls()) {
+        if (url.isLocalFile()) return url.toLocalFile();
+    }
+    return {};
+}
+
+}  // namespace
+
+MainWindow::MainWindow(QSettings& settings, const QString& program, const std::vector<ViewEntry>& views,
+                       Theme::Mode theme)
+    : m_settings(settings),
+      m_launcher(program),
+      m_commands(new CommandRegistry(this)),
+      m_runs(new RunListModel(m_session, this)),
+      m_pages(new QStackedWidget),
+      m_start(new StartPage),
+      m_messages(new MessageBar),
+      m_theme(theme) {
+    setObjectName("mainWindow");
+    setAcceptDrops(true);
+    resize(kDesigned);
+    setMinimumSize(960, 600);
+    buildCentre(views);
+    addCommands();
+    buildMenus();
+    buildToolbar();
+    m_status = new StatusLine(m_session, m_commands->action("window.theme"), this);
+    setStatusBar(m_status);
+    m_tour = new Tour(this);
+    connect(m_tour, &Tour::wantsView, m_workspace, &Workspace::showView);
+    connect(m_tour, &Tour::ended, this, &MainWindow::showPage);
+    connectSession();
+    connectLauncher();
+    restoreGeometry(settings.value(kGeometryKey).toByteArray());
+    m_workspace->restoreLayout(settings);
+    setTheme(settings.value(kThemeKey).isNull()    ? theme
+             : settings.value(kThemeKey) == "dark" ? Theme::Mode::Dark
+                                                   : Theme::Mode::Light);
+    m_session.follow(kFollowMs);
+    showPage();
+    showTitle();
+    enableCommands();
+}
+
+MainWindow::~MainWindow() {
+    // The launcher and the models are members: what they tell while they go must not reach a half-gone window.
+    m_launcher.disconnect(this);
+    m_session.disconnect(this);
+    m_selection.disconnect(this);
+    // Views hold references to the models, which go before Qt deletes the window's children.
+    delete m_workspace;
+}
+
+void MainWindow::buildCentre(const std::vector<ViewEntry>& views) {
+    m_workspace = new Workspace(m_session, m_selection, *m_runs, views);
+    m_pages->addWidget(m_start);
+    m_pages->addWidget(m_workspace);
+    auto* centre = new QWidget;
+    auto* layout = new QVBoxLayout(centre);
+    layout->setContentsMargins(0, 0, 0, 0);
+    layout->setSpacing(0);
+    layout->addWidget(m_messages);
+    layout->addWidget(m_pages, 1);
+    setCentralWidget(centre);
+    connect(m_start, &StartPage::profileBundled, this, &MainWindow::profileBundled);
+    connect(m_start, &StartPage::openSession, this, &MainWindow::askForSession);
+    connect(m_start, &StartPage::takeTour, this, &MainWindow::startTour);
+    connect(m_start, &StartPage::openRecent, this, &MainWindow::openSession);
+}
+
+void MainWindow::connectSession() {
+    connect(&m_session, &SessionModel::sessionChanged, this, [this] {
+        // What was selected in one session means nothing in another.
+        m_selection.clear();
+        showPage();
+        showTitle();
+        enableCommands();
+    });
+    connect(&m_session, &SessionModel::failed, this, &MainWindow::tell);
+    connect(m_runs, &QAbstractItemModel::modelReset, this, &MainWindow::fillRunChooser);
+    connect(&m_session, &SessionModel::currentRunChanged, this, &MainWindow::fillRunChooser);
+    connect(&m_selection, &SelectionModel::changed, this, [this] {
+        showTitle();
+        enableCommands();
+    });
+    connect(m_workspace, &Workspace::currentViewChanged, this, &MainWindow::enableCommands);
+}
+
+void MainWindow::connectLauncher() {
+    connect(&m_launcher, &RunLauncher::started, this, &MainWindow::enableCommands);
+    connect(&m_launcher, &RunLauncher::runBegan, this, [this](const ProgressEvent& event) {
+        if (m_awaitSession.isActive()) openRecorded();
+        m_status->showProgress(event);
+    });
+    connect(&m_launcher, &RunLauncher::progressed, this, [this](const ProgressEvent& event) {
+        m_status->showProgress(event);
+        m_runs->setLiveSpeed(RunId(event.runId), event.tokensPerSecond);
+    });
+    connect(&m_launcher, &RunLauncher::finished, this, &MainWindow::endJob);
+    m_awaitSession.setInterval(kAwaitSessionMs);
+    connect(&m_awaitSession, &QTimer::timeout, this, &MainWindow::openRecorded);
+}
+
+bool MainWindow::openSession(const QString& file) {
+    try {
+        m_session.open(file);
+    } catch (const Error& error) {
+        tell(QString::fromUtf8(error.what()));
+        return false;
+    }
+    RecentSessions(m_settings).add(file);
+    m_messages->hide();
+    return true;
+}
+
+void MainWindow::startJob(const ProfileJob& job) {
+    if (m_launcher.isRunning())
+        return tell("A run is going on: stop it, or wait until it has ended, then start the next.");
+    m_messages->hide();
+    if (m_session.file() != job.session) m_session.close();
+    m_awaitSession.start();
+    m_status->showIdle("Starting the run…");
+    m_launcher.start(job);
+    showPage();
+    m_workspace->showView("experts");
+}
+
+/// Opens the running job's session once its file can be read; until then it is being created.
+void MainWindow::openRecorded() {
+    const QString file = m_launcher.job().session;
+    if (m_session.file() == file) {
+        m_awaitSession.stop();
+        return m_session.poll();
+    }
+    if (!QFileInfo::exists(file)) return;
+    try {
+        m_session.open(file);
+        RecentSessions(m_settings).add(file);
+        m_awaitSession.stop();
+    } catch (const Error&) {
+        // Half-made: looked at again in a moment. endJob() opens it for the last time and tells what is wrong.
+    }
+}
+
+void MainWindow::endJob(JobEnd end, const QString& sentence) {
+    const QString file = m_launcher.job().session;
+    if (m_session.file() == file) {
+        m_session.poll();
+    } else if (m_awaitSession.isActive() && QFileInfo::exists(file)) {
+        openSession(file);
+    }
+    m_awaitSession.stop();
+    m_runs->clearLiveSpeed();
+    if (end == JobEnd::Failed) tell(sentence);
+    m_status->showIdle(end == JobEnd::Complete  ? "Run complete."
+                       : end == JobEnd::Stopped ? "Stopped; what was recorded is kept."
+                                                : "The run failed.");
+    enableCommands();
+    showPage();
+}
+
+bool MainWindow::showsStartPage() const { return m_pages->currentWidget() == m_start; }
+
+void MainWindow::showPage() {
+    const bool work = m_session.isOpen() || m_launcher.isRunning() || m_tour->page() >= 0;
+    if (!work) m_start->setRecent(RecentSessions(m_settings).files());
+    m_pages->setCurrentWidget(work ? static_cast<QWidget*>(m_workspace) : m_start);
+    if (m_chips != nullptr) findChild<QWidget*>("mainToolBar")->setVisible(work);
+}
+
+/// The title tells what is selected, so that the task bar does, and whoever drives the window from outside can read it.
+void MainWindow::showTitle() {
+    QStringList chips;
+    for (const SelectionModel::Part part : {SelectionModel::Part::Time, SelectionModel::Part::Tokens,
+                                            SelectionModel::Part::Layer, SelectionModel::Part::Expert}) {
+        if (const QString text = m_selection.chipText(part); !text.isEmpty()) chips << text;
+    }
+    QStringList parts;
+    if (!chips.isEmpty()) parts << chips.join(" · ");
+    if (m_session.isOpen()) parts << QFileInfo(m_session.file()).fileName();
+    parts << "ExpertScope";
+    setWindowTitle(parts.join(" — "));
+}
+
+void MainWindow::fillRunChooser() {
+    const QSignalBlocker blocker(m_runChooser);
+    m_runChooser->clear();
+    for (int row = 0; row < m_runs->rowCount(); ++row) {
+        m_runChooser->addItem(QString("run %1 · %2 · %3")
+                                  .arg(m_runs->runAt(row).value())
+                                  .arg(m_runs->index(row, RunListModel::Policy).data().toString(),
+                                       m_runs->index(row, RunListModel::Budget).data().toString()));
+    }
+    if (const auto current = m_session.currentRun()) m_runChooser->setCurrentIndex(m_runs->rowOf(*current));
+    m_runChooser->setEnabled(m_runs->rowCount() > 0);
+}
+
+void MainWindow::tell(const QString& sentence) { m_messages->tell(MessageBar::Kind::Problem, sentence); }
+
+void MainWindow::setTheme(Theme::Mode mode) {
+    m_theme = mode;
+    const Theme& theme = Theme::of(mode);
+    QApplication::setPalette(theme.palette());
+    m_workspace->setTheme(theme);
+    m_commands->action("window.theme")->setText(mode == Theme::Mode::Dark ? "Light theme" : "Dark theme");
+}
+
+void MainWindow::dragEnterEvent(QDragEnterEvent* event) {
+    if (!fileOf(*event->mimeData()).isEmpty()) event->acceptProposedAction();
+}
+
+void MainWindow::dropEvent(QDropEvent* event) {
+    const QString file = fileOf(*event->mimeData());
+    if (file.isEmpty()) return;
+    event->acceptProposedAction();
+    openSession(file);
+}
+
+void MainWindow::closeEvent(QCloseEvent* event) {
+    m_settings.setValue(kGeometryKey, saveGeometry());
+    m_workspace->saveLayout(m_settings);
+    if (m_launcher.isRunning()) {
+        // The window goes at once; the run gets the time that it needs to end its session.
+        hide();
+        m_launcher.stopAndWait();
+    }
+    event->accept();
+}
+
+}  // namespace expertscope

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/view_catalogue.h"
+
+#include "views/experts/experts_view.h"
+#include "views/overview/overview_view.h"
+#include "views/timeline/timeline_view.h"
+#include "views/tokens/tokens_view.h"
+
+namespace expertscope {
+namespace {
+
+template <class Concrete>
+ViewEntry entry(const char* name, const char* title) {
+    return {
+        .name = name, .title = title, .make = [](SessionModel& session, SelectionModel& selection, QWidget* parent) {
+            return new Concrete(session, selection, parent);
+        }};
+}
+
+}  // namespace
+
+const std::vector<ViewEntry>& viewCatalogue() {
+    static const std::vector<ViewEntry> views{
+        entry<OverviewView>("overview", "Overview"),
+        entry<ExpertsView>("experts", "Expert heat map"),
+        entry<TimelineView>("timeline", "Timeline"),
+        entry<TokensView>("tokens", "Tokens"),
+    };
+    return views;
+}
+
+}  // namespace expertscope
