@@ -74,11 +74,13 @@ inline SpanRecord span(SpanKind kind, std::int64_t start, std::int64_t end, int 
 
 /// A run with random routing: `requests` requests of a prompt of 5 tokens (one step) and 12 generated ones (one step
 /// each; the last is never run), an LRU of `slots` experts a layer serving the lookups in order, spans of 100 ns a
-/// layer.
-inline TestTrace randomTrace(int layers, int experts, int k, int requests, int slots, unsigned seed) {
+/// layer. Each expert of the token before is chosen again with `loyalPercent`.
+inline TestTrace randomTrace(int layers, int experts, int k, int requests, int slots, unsigned seed,
+                             unsigned loyalPercent = 0) {
     TestTrace trace;
     std::mt19937 random(seed);
     std::vector<std::vector<int>> resident(static_cast<std::size_t>(layers));
+    std::vector<std::vector<int>> chosenBefore(static_cast<std::size_t>(layers));
     int step = 0, next = 0;
     const auto runStep = [&](int first, int count) {
         for (int layer = 0; layer < layers; ++layer) {
@@ -90,6 +92,11 @@ inline TestTrace randomTrace(int layers, int experts, int k, int requests, int s
                 for (int e = 0; e < experts; ++e)
                     all[static_cast<std::size_t>(e)] = e;
                 std::shuffle(all.begin(), all.end(), random);
+                for (const int old : chosenBefore[static_cast<std::size_t>(layer)]) {
+                    if (random() % 100 >= loyalPercent) continue;
+                    std::rotate(all.begin(), std::find(all.begin(), all.end(), old), all.end());
+                }
+                chosenBefore[static_cast<std::size_t>(layer)].assign(all.begin(), all.begin() + k);
                 for (int slot = 0; slot < k; ++slot) {
                     const int expert = all[static_cast<std::size_t>(slot)];
                     const bool fresh = used.insert(expert).second;

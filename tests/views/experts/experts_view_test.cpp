@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "views/experts/experts_view.h"
+
+#include <QApplication>
+#include <QImage>
+#include <QTest>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "scratch_session.h"
+#include "tests/profiler/analysis/trace_fixture.h"
+#include "views/base/session_model.h"
+#include "views/base/theme.h"
+#include "views/experts/heat_plot.h"
+
+namespace expertscope {
+namespace {
+
+int coloursIn(const QImage& image) {
+    std::set<QRgb> colours;
+    for (int y = 0; y < image.height(); y += 3)
+        for (int x = 0; x < image.width(); x += 3)
+            colours.insert(image.pixel(x, y));
+    return static_cast<int>(colours.size());
+}
+
+class ExpertsViewTest : public ::testing::Test {
+protected:
+    /// Begins a run of the demo model's shape, for pictures that a person looks at.
+    void beginLargeRun() {
+        RunDescription run = ScratchSession::description();
+        run.model.name = "made-up";
+        run.model.layers = 8;
+        run.model.experts = 32;
+        run.model.topK = 4;
+        run.model.gateDiversity = {0.91F, 0.88F, 0.95F, 0.97F, 0.93F, 0.99F, 1.01F, 0.84F};
+        session.writer().endRun({}, RunState::Complete);
+        session.writer().beginRun(run);
+    }
+    void write(const TestTrace& trace) {
+        for (const RequestRecord& request : trace.requests)
+            session.writer().append(request);
+        session.add(trace.tokens);
+        session.add(trace.selections);
+        session.add(trace.residency);
+    }
+    ScratchSession session;
+    SessionModel model;
+    SelectionModel selection;
+};
+
+TEST_F(ExpertsViewTest, WithoutARunItSaysWhatWouldFillIt) {
+    ExpertsView view(model, selection);
+    view.exportTo(session.picture("experts_empty.png"), {640, 400});
+    EXPECT_EQ(view.table()->rowCount(), 0);
+}
+
+TEST_F(ExpertsViewTest, ExportsBothMapsInBothThemes) {
+    beginLargeRun();
+    write(randomTrace(8, 32, 4, 12, 12, 1, 50));
+    model.open(session.file());
+    ExpertsView view(model, selection);
+    EXPECT_EQ(view.table()->rowCount(), 8 * 32);
+    selection.set({{}, {}, LayerIndex{3}, ExpertId{17}});
+    for (const auto mode : {ExpertsView::Mode::Layers, ExpertsView::Mode::Tokens}) {
+        for (const auto theme : {Theme::Mode::Light, Theme::Mode::Dark}) {
+            view.setMode(mode);
+            view.setTheme(Theme::of(theme));
+            const QString file = session.picture(QStringLiteral("experts_%1_%2.png")
+                                                     .arg(mode == ExpertsView::Mode::Layers ? "layers" : "tokens")
+                                                     .arg(theme == Theme::Mode::Light ? "light" : "dark"));
+            view.exportTo(file, {1440, 900});
+            const QImage image(file);
+            ASSERT_EQ(image.size(), QSize(1440, 900));
+            EXPECT_GT(coloursIn(image), 12);
+        }
+    }
+}
+
+TEST_F(ExpertsViewTest, AClickSelectsTheCellForAllViews) {
+    write(randomTrace(2, 4, 2, 3, 2, 1));
+    model.open(session.file());
+    ExpertsView view(model, selection);
+    view.resize(900, 600);
+    view.show();
+    QApplication::processEvents();
+    HeatPlot* plot = view.plot();
+    QTest::mouseClick(
+        plot, Qt::LeftButton, {},
+        QPoint(static_cast<int>(plot->xAxis->coordToPixel(2.5)), static_cast<int>(plot->yAxis->coordToPixel(1.5))));
+    EXPECT_EQ(selection.current().layer, LayerIndex{1});
+    EXPECT_EQ(selection.current().expert, ExpertId{2});
+    EXPECT_FALSE(selection.current().tokens);
+
+    view.setMode(ExpertsView::Mode::Tokens);
+    QApplication::processEvents();
+    plot = view.plot();
+    EXPECT_EQ(view.tokenModel().layer(), LayerIndex{1}) << "follows the shared selection";
+    QTest::mouseClick(
+        plot, Qt::LeftButton, {},
+        QPoint(static_cast<int>(plot->xAxis->coordToPixel(7.5)), static_cast<int>(plot->yAxis->coordToPixel(0.5))));
+    EXPECT_EQ(selection.current().tokens, (TokenRange{TokenIndex{7}, TokenIndex{8}}));
+    EXPECT_EQ(selection.current().expert, ExpertId{0});
+    EXPECT_EQ(view.mapModel().usage().countedTokens(), 1) << "the layers' map counts the selected tokens only";
+    QTest::keyClick(&view, Qt::Key_Right);
+    EXPECT_EQ(selection.current().tokens, (TokenRange{TokenIndex{8}, TokenIndex{9}}));
+}
+
+TEST_F(ExpertsViewTest, FollowsARunThatGrows) {
+    const TestTrace trace = randomTrace(2, 4, 2, 3, 2, 1);
+    TestTrace first = trace, second = trace;
+    const auto half = static_cast<std::ptrdiff_t>(trace.selections.size() / 2);
+    first.selections.resize(static_cast<std::size_t>(half));
+    second.selections.erase(second.selections.begin(), second.selections.begin() + half);
+    write(first);
+    model.open(session.file());
+    ExpertsView view(model, selection);
+    view.resize(900, 600);
+    view.show();
+    EXPECT_EQ(view.mapModel().usage().countedSelections(), half);
+    session.add(second.selections);
+    model.poll();
+    EXPECT_EQ(view.mapModel().usage().countedSelections(), static_cast<std::int64_t>(trace.selections.size()));
+}
+
+TEST_F(ExpertsViewTest, RenderingALayerShowsItsTokens) {
+    write(randomTrace(2, 4, 2, 1, 2, 1));
+    model.open(session.file());
+    ExpertsView view(model, selection);
+    view.setLayer(1);
+    EXPECT_EQ(view.mode(), ExpertsView::Mode::Tokens);
+    EXPECT_EQ(view.tokenModel().layer(), LayerIndex{1});
+}
+
+}  // namespace
+}  // namespace expertscope
