@@ -186,14 +186,15 @@ double ExpertMapModel::repeatEnd() const {
 }
 
 DrawList ExpertMapModel::strip(const Viewport& viewport, const Theme& theme, double end,
-                               const std::function<double(std::int32_t)>& valueOf, const QColor& color) const {
+                               const std::function<double(std::int32_t)>& valueOf, QString (*textOf)(double),
+                               const QColor& color) const {
     DrawList list;
     for (std::int32_t layer = 0; layer < layers(); ++layer) {
         const double value = valueOf(layer);
         // Bars start at 0; a (rare) negative diversity has no bar but its number.
         if (value > 0) list.rects.push_back({QRectF(0, layer + 0.15, value, 0.7), color, Pattern::Solid, {}, layer});
         if (pixelsPerUnitY(viewport) < kLabelHeight) continue;
-        list.texts.push_back({QPointF(end * kStripTextRoom, layer + 0.5), numberText(value), theme.text(),
+        list.texts.push_back({QPointF(end * kStripTextRoom, layer + 0.5), textOf(value), theme.text(),
                               Qt::AlignRight | Qt::AlignVCenter});
     }
     return list;
@@ -202,13 +203,13 @@ DrawList ExpertMapModel::strip(const Viewport& viewport, const Theme& theme, dou
 DrawList ExpertMapModel::diversityStrip(const Viewport& viewport, const Theme& theme) const {
     return strip(
         viewport, theme, diversityEnd(), [this](std::int32_t layer) { return layerDiversity(layer); },
-        theme.color(Meaning::NearMemory));
+        [](double value) { return numberText(value); }, theme.color(Meaning::NearMemory));
 }
 
 DrawList ExpertMapModel::repeatStrip(const Viewport& viewport, const Theme& theme) const {
     DrawList list = strip(
         viewport, theme, repeatEnd(), [this](std::int32_t layer) { return m_reuse.repeatRate(LayerIndex{layer}); },
-        theme.color(Meaning::Compute));
+        [](double value) { return percentText(value); }, theme.color(Meaning::Compute));
     const double random = m_reuse.randomOverlap();
     if (std::isfinite(random))
         list.lines.push_back({QPointF(random, 0), QPointF(random, layers()), theme.text(), true});

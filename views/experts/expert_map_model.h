@@ -75,7 +75,8 @@ public:
 private:
     double layerDiversity(std::int32_t layer) const;
     DrawList strip(const Viewport& viewport, const Theme& theme, double end,
-                   const std::function<double(std::int32_t)>& valueOf, const QColor& color) const;
+                   const std::function<double(std::int32_t)>& valueOf, QString (*textOf)(double),
+                   const QColor& color) const;
 
     ModelFacts m_model;
     SelectionFilter m_filter;

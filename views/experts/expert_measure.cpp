@@ -79,7 +79,7 @@ QString measureShortText(ExpertMeasure measure, double value) {
 double niceCeiling(double value) {
     if (!(value > 0) || !std::isfinite(value)) return 1;
     const double power = std::pow(10, std::floor(std::log10(value)));
-    for (const double step : {1.0, 2.0, 5.0}) {
+    for (const double step : {1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0}) {
         // A hair of slack: 0.2 / 0.1 must not count as more than 2.
         if (value <= step * power * (1 + 1e-12)) return step * power;
     }

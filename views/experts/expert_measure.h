@@ -31,8 +31,8 @@ QString measureText(ExpertMeasure measure, double value);
 /// As a small cell writes it, without unit: "1.2k", "3.1" (per cent), "0.31"; empty for NaN.
 QString measureShortText(ExpertMeasure measure, double value);
 
-/// The smallest of 1, 2, 5 × 10ⁿ that is not below `value`; 1 where `value` is not positive. A scale that ends there
-/// moves seldom while a run grows.
+/// The smallest of 1, 1.5, 2, 3, 4, 5, 6, 8 × 10ⁿ that is not below `value`; 1 where `value` is not positive. A scale
+/// that ends there moves seldom while a run grows.
 double niceCeiling(double value);
 
 }  // namespace expertscope

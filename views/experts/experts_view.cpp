@@ -113,8 +113,8 @@ QWidget* ExpertsView::makeControls() {
 void ExpertsView::makePlots() {
     m_layersPlot = new HeatPlot(m_stack);
     m_layersPlot->setAxisLabels(tr("expert"), tr("layer"));
-    m_layersPlot->addStrip(tr("router diversity"));
-    m_layersPlot->addStrip(tr("repeat rate"));
+    m_layersPlot->addStrip(tr("router diversity\n(of the gate's rows)"));
+    m_layersPlot->addStrip(tr("repeat rate\n(dashed: if random)"));
     m_layersPlot->beforeDraw = [this] { drawLayers(); };
     m_tokensPlot = new HeatPlot(m_stack);
     m_tokensPlot->setAxisLabels(tr("token"), tr("expert"));

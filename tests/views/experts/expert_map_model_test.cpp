@@ -46,14 +46,14 @@ const Viewport kWide{QRectF(0, 0, 4, 2), QSize(400, 100)};
 
 TEST(ExpertMapModel, ACellIsAPixelOfTheImageInTheColourOfItsValue) {
     const ExpertMapModel map = modelOf(smallTrace(), facts(2, 4, 2));
-    EXPECT_EQ(map.scale(), (std::pair{0.0, 5.0})) << "3 rounded up, so that the scale moves seldom";
+    EXPECT_EQ(map.scale(), (std::pair{0.0, 3.0}));
     const DrawList list = map.map(kWide, Theme::light());
     ASSERT_EQ(list.images.size(), 1U);
     EXPECT_EQ(list.images[0].rect, QRectF(0, 0, 4, 2));
     const QImage& image = list.images[0].image;
     ASSERT_EQ(image.size(), QSize(4, 2));
-    EXPECT_EQ(image.pixel(1, 0), Theme::light().sequential(3.0 / 5));
-    EXPECT_EQ(image.pixel(0, 0), Theme::light().sequential(2.0 / 5));
+    EXPECT_EQ(image.pixel(1, 0), Theme::light().sequential(1.0));
+    EXPECT_EQ(image.pixel(0, 0), Theme::light().sequential(2.0 / 3));
     EXPECT_EQ(image.pixel(2, 0), Theme::light().sequential(0)) << "never chosen, in a layer that was recorded";
     EXPECT_EQ(image.pixel(1, 1), Theme::light().noData().rgb()) << "nothing recorded in this layer";
 }
@@ -117,7 +117,7 @@ TEST(ExpertMapModel, ALockedScaleStaysUntilAnotherMeasureIsChosen) {
     for (int t = 3; t < 40; ++t)
         trace.selections.push_back(selection(t, t, 0, 0, 1));
     map.update(trace.view());
-    EXPECT_EQ(map.scale(), (std::pair{0.0, 5.0}));
+    EXPECT_EQ(map.scale(), (std::pair{0.0, 3.0}));
     map.setMeasure(ExpertMeasure::HitRate);
     EXPECT_FALSE(map.scaleLocked());
     EXPECT_EQ(map.scale(), (std::pair{0.0, 1.0}));
@@ -130,6 +130,7 @@ TEST(ExpertMapModel, StripsShowDiversityAndTheRepeatRateBesideItsRandomBaseline)
     ASSERT_EQ(diversity.rects.size(), 2U);
     EXPECT_EQ(diversity.rects[1].rect, QRectF(0, 1.15, 0.5, 0.7));
     EXPECT_EQ(diversity.texts[0].text, "0.500");
+    EXPECT_EQ(map.repeatStrip(strip, Theme::light()).texts[0].text, "75.0 %");
     // Layer 0: {1 0}{1 0} share both, {1 0}{1 3} one: 3 of 4. Layer 1 has no data: no bar.
     const DrawList repeat = map.repeatStrip(strip, Theme::light());
     ASSERT_EQ(repeat.rects.size(), 1U);
@@ -209,8 +210,9 @@ TEST(ExpertMeasures, ShortTextsFitSmallCells) {
     EXPECT_EQ(measureShortText(ExpertMeasure::HitRate, 0.666), "67");
     EXPECT_EQ(measureShortText(ExpertMeasure::MeanWeight, 0.314), "0.31");
     EXPECT_EQ(measureShortText(ExpertMeasure::MeanWeight, std::nan("")), "");
-    EXPECT_DOUBLE_EQ(niceCeiling(0.31), 0.5);
+    EXPECT_DOUBLE_EQ(niceCeiling(0.31), 0.4);
     EXPECT_DOUBLE_EQ(niceCeiling(200), 200);
+    EXPECT_DOUBLE_EQ(niceCeiling(81), 100);
     EXPECT_DOUBLE_EQ(niceCeiling(0), 1);
 }
 
