@@ -9,6 +9,8 @@
 
 #include <algorithm>
 
+#include <hwy/cache_control.h>
+
 #include "engine/compute/kernels.h"
 #include "engine/compute/scratch.h"
 #include "engine/compute/vector_math-inl.h"
@@ -21,6 +23,7 @@ HWY_BEFORE_NAMESPACE();
 namespace expertscope::HWY_NAMESPACE {
 
 constexpr int kBlock = 2 * kLanes;
+constexpr std::size_t kCacheLine = 64;
 
 HWY_INLINE int padded(int cols) { return (cols + kBlock - 1) / kBlock * kBlock; }
 
@@ -120,8 +123,9 @@ HWY_INLINE void loadTail(const std::byte* p, int count, Vector& first, Vector& s
 }
 
 /// Partial sums of R rows and one token, weights as they lie. `stride` is bytes from row to row. Not inlined: in its
-/// callers' company the compiler keeps the row pointers in memory.
-template <int R, class W>
+/// callers' company the compiler keeps the row pointers in memory. kAhead fetches the R rows that follow, in the order
+/// of memory.
+template <int R, class W, bool kAhead = false>
 HWY_NOINLINE void streamRows(const std::byte* w, std::size_t stride, const float* x, int cols, Vector* sums) {
     const Floats d;
     const std::byte* row[R];
@@ -131,10 +135,16 @@ HWY_NOINLINE void streamRows(const std::byte* w, std::size_t stride, const float
         sum[r] = hn::Zero(d);
     }
     const auto whole = static_cast<std::size_t>(cols / kBlock * kBlock);
+    [[maybe_unused]] const std::byte* const next = w + R * stride;
     Vector first, second;
     for (std::size_t c = 0; c < whole; c += kBlock) {
         const Vector x0 = hn::Load(d, x + c);
         const Vector x1 = hn::Load(d, x + c + kLanes);
+        if constexpr (kAhead) {
+            for (std::size_t line = 0; line < R * kBlock * W::kBytes; line += kCacheLine) {
+                hwy::Prefetch(next + c * R * W::kBytes + line);
+            }
+        }
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
             W::load(row[r] + c * W::kBytes, first, second);
@@ -159,12 +169,16 @@ HWY_INLINE void streamMatrix(const std::byte* w, std::size_t stride, int cols, i
                              float* y, std::size_t yStride) {
     const Quad quad;
     const auto width = static_cast<std::size_t>(padded(cols));
+    // Short rows end before the CPU's own prefetchers have seen them begin; on long ones these do better alone.
+    constexpr std::size_t kShort = 1024;
+    const bool shortRows = stride <= kShort && stride == static_cast<std::size_t>(cols) * W::kBytes;
+    const auto streamEight = shortRows ? &streamRows<8, W, true> : &streamRows<8, W, false>;
     Vector sums[8];
     int r = 0;
     for (; r + 8 <= rows; r += 8, w += 8 * stride) {
         for (int t = 0; t < tokens; ++t) {
             float* const out = y + t * yStride + r;
-            streamRows<8, W>(w, stride, x + t * width, cols, sums);
+            streamEight(w, stride, x + t * width, cols, sums);
             hn::StoreU(sumsOfFour(sums[0], sums[1], sums[2], sums[3]), quad, out);
             hn::StoreU(sumsOfFour(sums[4], sums[5], sums[6], sums[7]), quad, out + 4);
         }
