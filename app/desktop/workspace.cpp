@@ -19,8 +19,9 @@ constexpr int kWideEnoughForTwo = 1700;  // pixels: below, two views side by sid
 const QString kOuterKey = "layout/workspace";
 const QString kInnerKey = "layout/views";
 
-QMainWindow* makeViewArea(QWidget* parent) {
-    auto* area = new QMainWindow(parent, Qt::Widget);
+QMainWindow* makeViewArea() {
+    // Made without a parent: with one it would stay a window of its own, as QMainWindows are.
+    auto* area = new QMainWindow;
     area->setObjectName("viewArea");
     area->setDockOptions(QMainWindow::AllowTabbedDocks | QMainWindow::AllowNestedDocks | QMainWindow::AnimatedDocks);
     area->setTabPosition(Qt::AllDockWidgetAreas, QTabWidget::North);
@@ -39,7 +40,7 @@ QList<std::pair<QString, QString>> namesAndTitles(const std::vector<ViewEntry>& 
 Workspace::Workspace(SessionModel& session, SelectionModel& selection, RunListModel& runs,
                      const std::vector<ViewEntry>& views, QWidget* parent)
     : QMainWindow(parent, Qt::Widget),
-      m_viewArea(makeViewArea(this)),
+      m_viewArea(makeViewArea()),
       m_inspector(new InspectorPanel(session, selection, namesAndTitles(views))),
       m_strip(new TokenStrip(session, selection)) {
     setObjectName("workspace");
