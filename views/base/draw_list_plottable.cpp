@@ -12,6 +12,7 @@ namespace {
 
 constexpr double kHatchDistance = 5;  // pixels between the lines of a hatch
 constexpr int kLabelMargin = 3;       // pixels left and right of a label
+constexpr double kGapFrom = 5;        // pixels; a narrower box would lose too much of itself to a gap
 constexpr qsizetype kMostLabels = 8192;
 
 /// Lines at 45° through `box`, rising or falling, at multiples of kHatchDistance of the whole plot, so that the hatches
@@ -159,7 +160,7 @@ void DrawListPlottable::drawRects(QCPPainter* painter) {
             if (item.color != batchColor) flush();
             batchColor = item.color;
             // Without antialiasing a box narrower than a pixel may cover no pixel centre and vanish.
-            const double width = box.width() >= 3 ? box.width() - m_gap : box.width();
+            const double width = box.width() >= kGapFrom ? box.width() - m_gap : box.width();
             batch.append(QRectF(box.x(), box.y(), std::max(width, 1.0), std::max(box.height(), 1.0)));
         }
         if (!item.label.isEmpty()) labelled.emplace_back(&item, box);
@@ -176,8 +177,11 @@ void DrawListPlottable::drawLabel(QCPPainter* painter, const DrawRect& item, con
     if (label.width <= 0) return;
     const bool filled = item.pattern == Pattern::Solid;
     const QColor background = mParentPlot->palette().color(QPalette::Base);
+    const QPointF at(box.left() + kLabelMargin, box.center().y() - metrics.height() / 2.0);
+    // Between the lines of a hatch nobody could read it.
+    if (!filled) painter->fillRect(QRectF(at, QSizeF(label.width, metrics.height())).adjusted(-1, 0, 1, 0), background);
     painter->setPen(readableOn(filled ? item.color : background));
-    painter->drawStaticText(QPointF(box.left() + kLabelMargin, box.center().y() - metrics.height() / 2.0), label.text);
+    painter->drawStaticText(at, label.text);
 }
 
 const DrawListPlottable::Label& DrawListPlottable::elided(const QString& text, int width, const QFont& font) {
@@ -185,7 +189,8 @@ const DrawListPlottable::Label& DrawListPlottable::elided(const QString& text, i
     if (const auto found = m_labels.constFind(key); found != m_labels.cend()) return *found;
     if (m_labels.size() > kMostLabels) m_labels.clear();
     const QFontMetrics metrics(font);
-    const QString shown = metrics.elidedText(text, Qt::ElideRight, width);
+    QString shown = metrics.elidedText(text, Qt::ElideRight, width);
+    if (!m_eliding && shown != text) shown.clear();
     // A lone "…" says nothing.
     if (shown.size() < 2) return *m_labels.insert(key, Label{});
     Label label{QStaticText(shown), metrics.horizontalAdvance(shown)};

@@ -24,6 +24,8 @@ public:
     void setDrawList(DrawList list) { m_list = std::move(list); }
     /// Asks `source` for the list at every replot instead, with the range and size that the axis rect has by then.
     void setSource(std::function<DrawList(const Viewport&)> source) { m_source = std::move(source); }
+    /// Whether a label that does not fit is cut with an ellipsis (so at first) or left out.
+    void setEliding(bool eliding) { m_eliding = eliding; }
     const DrawList& drawList() const { return m_list; }
     /// The visible range of the axes and the size of the axis rect.
     Viewport viewport() const;
@@ -60,6 +62,7 @@ private:
     DrawList m_list;
     std::function<DrawList(const Viewport&)> m_source;
     double m_gap = 0;
+    bool m_eliding = true;
     QHash<QString, Label> m_labels;  ///< by text and width
 };
 

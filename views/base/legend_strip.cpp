@@ -18,7 +18,7 @@ constexpr int kMargin = 8;
 
 LegendStrip::LegendStrip(QWidget* parent) : QWidget(parent), m_theme(&Theme::light()) {
     setFont(plotFont());
-    QSizePolicy policy(QSizePolicy::Preferred, QSizePolicy::Fixed);
+    QSizePolicy policy(QSizePolicy::Preferred, QSizePolicy::Preferred);
     policy.setHeightForWidth(true);
     setSizePolicy(policy);
 }

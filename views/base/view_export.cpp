@@ -11,6 +11,7 @@
 #include <QRegularExpression>
 #include <QResizeEvent>
 #include <QSaveFile>
+#include <QScrollArea>
 #include <QSvgGenerator>
 #include <QWidget>
 
@@ -47,9 +48,14 @@ public:
 private:
     void resize(const QSize& size) {
         m_widget.resize(size);
-        // Twice: what the first round makes narrower may wrap and grow in the second.
-        for (int round = 0; round < 2; ++round) {
+        // What one round makes narrower may wrap and grow in the next.
+        for (int round = 0; round < 3; ++round) {
             layOut(m_widget);
+            // A scroll area fits its content only when it is told that the content's layout has changed.
+            for (QScrollArea* area : m_widget.findChildren<QScrollArea*>()) {
+                QEvent request(QEvent::LayoutRequest);
+                if (area->widget()) QCoreApplication::sendEvent(area->widget(), &request);
+            }
             for (QWidget* part : m_widget.findChildren<QWidget*>())
                 QCoreApplication::sendPostedEvents(part);
             QCoreApplication::sendPostedEvents(&m_widget);
@@ -61,17 +67,16 @@ private:
 
 /// Paints a widget and its children; plots as their own vector commands rather than as the bitmap that they cache.
 void paintTree(QWidget& widget, QCPPainter& painter, const QPoint& at) {
+    painter.save();
+    painter.translate(at);
     if (auto* plot = qobject_cast<QCustomPlot*>(&widget)) {
-        painter.save();
-        painter.translate(at);
         plot->toPainter(&painter, plot->width(), plot->height());
-        painter.restore();
     } else {
-        painter.save();
-        painter.translate(at);
-        widget.render(&painter, QPoint(), QRegion(), QWidget::DrawWindowBackground);
-        painter.restore();
+        // Asked to, Qt would fill the background of every child, also of those that let their parent's show.
+        const bool own = widget.autoFillBackground();
+        widget.render(&painter, QPoint(), QRegion(), own ? QWidget::DrawWindowBackground : QWidget::RenderFlags());
     }
+    painter.restore();
     for (QObject* child : widget.children()) {
         auto* part = qobject_cast<QWidget*>(child);
         if (part && !part->isWindow() && !part->isHidden()) paintTree(*part, painter, at + part->pos());

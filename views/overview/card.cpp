@@ -29,6 +29,8 @@ void setColour(QLabel* label, const QColor& color) {
 
 }  // namespace
 
+WrappedLabel::WrappedLabel(const QString& text, QWidget* parent) : QLabel(text, parent) { setWordWrap(true); }
+
 Card::Card(const QString& title, QWidget* parent)
     : QWidget(parent), m_title(new QLabel(title, this)), m_body(new QVBoxLayout), m_theme(&Theme::light()) {
     QFont bold = plotFont();

@@ -1,14 +1,24 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <QLabel>
 #include <QWidget>
 
-class QLabel;
 class QVBoxLayout;
 
 namespace expertscope {
 
 class Theme;
+
+/// A label that wraps and is as tall as its lines at the width it gets. Qt's own asks for the height that it would have
+/// at its narrowest.
+class WrappedLabel : public QLabel {
+    Q_OBJECT
+public:
+    explicit WrappedLabel(QWidget* parent = nullptr) : WrappedLabel(QString(), parent) {}
+    explicit WrappedLabel(const QString& text, QWidget* parent = nullptr);
+    QSize minimumSizeHint() const override { return {1, fontMetrics().height()}; }
+};
 
 /// A titled, framed part of a page.
 class Card : public QWidget {

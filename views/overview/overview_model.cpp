@@ -223,7 +223,7 @@ std::vector<OverviewFact> OverviewModel::facts() const {
     const std::int64_t all = static_cast<std::int64_t>(model.layers) * model.experts;
     facts.push_back(
         bytesFact("Budget", run.budget,
-                  QStringLiteral(" · %1").arg(percentText(run.budget.count(), model.totalExpertBytes.count()))));
+                  QStringLiteral(", %1 of all").arg(percentText(run.budget.count(), model.totalExpertBytes.count()))));
     facts.push_back({"Slots", QStringLiteral("%1 of %2 experts").arg(countText(run.slots), countText(all)), {}});
     facts.push_back({"Link", run.link.empty() ? QStringLiteral("not paced") : text(run.link), {}});
     facts.push_back({"Reads", text(run.io), {}});

@@ -41,7 +41,7 @@ OverviewView::OverviewView(SessionModel& session, SelectionModel& selection, QWi
       m_empty(nullptr),
       m_table(new TableModel(this)),
       m_headline(new QLabel(m_page)),
-      m_state(new QLabel(m_page)),
+      m_state(new WrappedLabel(m_page)),
       m_exactBadge(new Badge(m_page)),
       m_pacedBadge(new Badge(m_page)),
       m_liveBadge(new Badge(m_page)),
@@ -92,7 +92,6 @@ void OverviewView::buildHeader(QGridLayout* grid) {
     large.setBold(true);
     m_headline->setFont(large);
     m_state->setFont(plotFont());
-    m_state->setWordWrap(true);
     auto* line = new QHBoxLayout;
     line->setSpacing(8);
     line->addWidget(m_headline);
@@ -151,14 +150,12 @@ void OverviewView::buildCards() {
         m_barsCard->body()->addWidget(bar);
     m_barsCard->body()->addStretch();
 
-    m_text = new QLabel;
-    m_notes = new QLabel;
+    m_text = new WrappedLabel;
+    m_notes = new WrappedLabel;
     for (QLabel* label : {m_text, m_notes}) {
-        label->setWordWrap(true);
         label->setTextFormat(Qt::RichText);
         label->setTextInteractionFlags(Qt::TextSelectableByMouse);
         label->setAlignment(Qt::AlignLeft | Qt::AlignTop);
-        label->setMinimumWidth(1);
         label->setFont(plotFont());
     }
     m_textCard->body()->addWidget(m_text, 1);
@@ -307,13 +304,11 @@ void OverviewView::updateFacts() {
     for (int row = 0; row < static_cast<int>(facts.size()); ++row) {
         const OverviewFact& fact = facts[static_cast<std::size_t>(row)];
         auto* name = new QLabel(fact.name);
-        auto* value = new QLabel(fact.value);
+        auto* value = new WrappedLabel(fact.value);
         name->setPalette(muted);
-        for (QLabel* label : {name, value})
+        for (QLabel* label : std::initializer_list<QLabel*>{name, value})
             label->setFont(plotFont());
-        value->setWordWrap(true);
         value->setTextFormat(Qt::PlainText);
-        value->setMinimumWidth(1);
         value->setToolTip(fact.exact);
         value->setTextInteractionFlags(Qt::TextSelectableByMouse);
         m_factsGrid->addWidget(name, row, 0, Qt::AlignTop);

@@ -12,6 +12,7 @@
 #include "views/base/number_format.h"
 #include "views/base/plot_style.h"
 #include "views/base/theme.h"
+#include "views/overview/card.h"
 
 namespace expertscope {
 namespace {
@@ -45,7 +46,7 @@ StackedBar::StackedBar(const QString& heading, const QString& explanation, QWidg
     : QWidget(parent),
       m_heading(new QLabel(heading, this)),
       m_total(new QLabel(this)),
-      m_nothing(new QLabel(this)),
+      m_nothing(new WrappedLabel(this)),
       m_plot(new QCustomPlot(this)),
       m_bar(nullptr),
       m_legend(new LegendStrip(this)),
@@ -65,8 +66,8 @@ StackedBar::StackedBar(const QString& heading, const QString& explanation, QWidg
     m_plot->xAxis->setRange(0, 1);
     m_plot->yAxis->setRange(0, 1);
     m_bar = new DrawListPlottable(m_plot->xAxis, m_plot->yAxis);
+    m_bar->setEliding(false);
     m_total->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
-    m_nothing->setWordWrap(true);
 
     auto* top = new QHBoxLayout;
     top->addWidget(m_heading);

@@ -2,6 +2,7 @@
 #include "views/timeline/span_row.h"
 
 #include <algorithm>
+#include <array>
 
 namespace expertscope {
 namespace {
@@ -138,7 +139,8 @@ std::size_t SpanRow::find(std::int32_t source, std::int64_t start) const {
 }
 
 void SpanRow::addCovered(std::size_t first, std::size_t last, std::span<std::int64_t> perCategory) const {
-    std::vector<std::int64_t> sums(stride(), 0);
+    // On the stack: this is called for every pixel column of a frame.
+    std::array<std::int64_t, kMostCategories + 1> sums{};
     addRange(first, last, sums.data());
     for (std::size_t c = 0; c < m_categories; ++c)
         perCategory[c] += sums[c];

@@ -27,6 +27,7 @@ struct SpanItem {
 /// forests", 2021); appending in order is O(1) amortised, an item that comes late costs O(items after it).
 class SpanRow {
 public:
+    static constexpr int kMostCategories = 15;
     explicit SpanRow(int categories) : m_categories(static_cast<std::size_t>(categories)) {}
 
     /// Takes items in any order; returns the earliest start among them.

@@ -60,6 +60,7 @@ TimelineView::TimelineView(SessionModel& session, SelectionModel& selection, QWi
     layout->addWidget(m_scroll, 1, 1);
     layout->addWidget(m_footer, 2, 0, 1, 2);
     layout->setRowStretch(1, 1);
+    layout->setColumnStretch(0, 1);
     m_footer->setContentsMargins(8, 0, 8, 0);
     m_footer->setMinimumWidth(1);
     m_footer->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Fixed);
@@ -98,6 +99,7 @@ void TimelineView::buildPlot() {
     m_plot->yAxis->grid()->setVisible(false);
     m_items = new DrawListPlottable(m_plot->xAxis, m_plot->yAxis);
     m_items->setGap(1);
+    m_items->setEliding(false);
     m_items->setSource([this](const Viewport& viewport) { return m_model.drawItems(viewport, *m_theme); });
     m_marksLayer = new DrawListPlottable(m_plot->xAxis, m_plot->yAxis);
     m_marksLayer->setLayer("overlay");

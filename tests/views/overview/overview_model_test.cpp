@@ -126,7 +126,7 @@ TEST_F(OverviewModelTest, TellsWhatWasRun) {
     for (const OverviewFact& fact : shown().facts())
         facts[fact.name] = fact.value;
     EXPECT_EQ(facts["Experts"], "2 layers × 4, top-2");
-    EXPECT_EQ(facts["Budget"], "1.95 KiB · 25.0 %");
+    EXPECT_EQ(facts["Budget"], "1.95 KiB, 25.0 % of all");
     EXPECT_EQ(facts["Slots"], "2 of 8 experts");
     EXPECT_EQ(facts["Link"], "not paced");
 }
