@@ -107,7 +107,7 @@ private:
             m_ids.emplace(token, id);
             std::optional<std::string> bytes = bytesOfToken(token);
             if (bytes) result.bpe.addToken(*bytes, id);
-            setBytes(result, id, token, bytes ? std::move(*bytes) : token);
+            setBytes(result, id, token, std::move(bytes).value_or(token));
         }
     }
 
