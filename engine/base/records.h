@@ -17,20 +17,20 @@ namespace expertscope {
 enum class Phase : std::uint8_t { Prefill = 0, Decode = 1 };
 
 enum class SpanKind : std::uint8_t {
-    Step = 0,              ///< one forward step through all layers, on the compute lane
-    Layer = 1,             ///< one layer of a step
-    Attention = 2,         ///< norm, projections, rope, attention, output projection
-    Router = 3,            ///< norm, router logits, top-k
-    Experts = 4,           ///< all experts of a layer on the compute lane, waits included
-    ExpertCompute = 5,     ///< one expert over the tokens that chose it, on the lane of the worker that ran it
-    Combine = 6,           ///< weighted sum of the experts' outputs
-    Head = 7,              ///< final norm and logits
-    Sample = 8,            ///< choosing the next token
-    Wait = 9,              ///< the compute thread waits for an expert's bytes
-    TransferDemand = 10,   ///< expert bytes move because a layer needs them now
-    TransferPrefetch = 11, ///< expert bytes move because a policy expects them
-    TransferPreload = 12,  ///< expert bytes move before the run starts
-    Predict = 13,          ///< shadow predictors are evaluated
+    Step = 0,               ///< one forward step through all layers, on the compute lane
+    Layer = 1,              ///< one layer of a step
+    Attention = 2,          ///< norm, projections, rope, attention, output projection
+    Router = 3,             ///< norm, router logits, top-k
+    Experts = 4,            ///< all experts of a layer on the compute lane, waits included
+    ExpertCompute = 5,      ///< one expert over the tokens that chose it, on the lane of the worker that ran it
+    Combine = 6,            ///< weighted sum of the experts' outputs
+    Head = 7,               ///< final norm and logits
+    Sample = 8,             ///< choosing the next token
+    Wait = 9,               ///< the compute thread waits for an expert's bytes
+    TransferDemand = 10,    ///< expert bytes move because a layer needs them now
+    TransferPrefetch = 11,  ///< expert bytes move because a policy expects them
+    TransferPreload = 12,   ///< expert bytes move before the run starts
+    Predict = 13,           ///< shadow predictors are evaluated
 };
 
 enum class LaneRole : std::uint8_t { Compute = 0, Worker = 1, Transfer = 2, NearMemory = 3 };
@@ -62,10 +62,11 @@ struct SelectionRecord {
     LayerIndex layer;
     std::int32_t slot = 0;  ///< rank in the token's choice, 0 = highest score
     ExpertId expert;
-    float weight = 0;       ///< as applied to the expert's output
-    float norm = 0;         ///< L2 norm of the expert's unweighted output; NaN where not recorded
+    float weight = 0;  ///< as applied to the expert's output
+    float norm = 0;    ///< L2 norm of the expert's unweighted output; NaN where not recorded
     Outcome outcome = Outcome::Hit;
-    bool firstUse = false;  ///< this selection is the step's one access of the expert by this layer (counts in accesses)
+    bool firstUse =
+        false;  ///< this selection is the step's one access of the expert by this layer (counts in accesses)
 };
 
 enum class ResidencyChange : std::uint8_t { Admit = 0, Evict = 1, Cancel = 2 };
@@ -81,13 +82,13 @@ enum class ResidencyReason : std::uint8_t {
 struct ResidencyRecord {
     Nanoseconds time;
     StepIndex step;
-    LayerIndex layer;           ///< the layer whose routing caused the change
-    ExpertRef subject;          ///< the expert that came or went
-    ExpertRef cause;            ///< for whom: the expert that needed the slot (= subject for an admission)
+    LayerIndex layer;   ///< the layer whose routing caused the change
+    ExpertRef subject;  ///< the expert that came or went
+    ExpertRef cause;    ///< for whom: the expert that needed the slot (= subject for an admission)
     SlotIndex slot;
     ResidencyChange change = ResidencyChange::Admit;
     ResidencyReason reason = ResidencyReason::Demand;
-    double score = 0;           ///< by which the victim was chosen (lru: logical time of last use; lfu: uses); 0 for admissions
+    double score = 0;  ///< by which the victim was chosen (lru: logical time of last use; lfu: uses); 0 for admissions
 };
 
 enum class TransferPurpose : std::uint8_t { Demand = 0, Prefetch = 1, Preload = 2 };
@@ -97,17 +98,17 @@ enum class TransferFate : std::uint8_t { Used = 0, Useful = 1, Late = 2, Wasted 
 
 /// One transfer, told when its fate is known.
 struct TransferRecord {
-    std::int64_t id = 0;        ///< in order of issue, from 0
+    std::int64_t id = 0;  ///< in order of issue, from 0
     ExpertRef expert;
     SlotIndex slot;
-    Bytes bytes;                ///< the expert's size
-    Bytes moved;                ///< of these went over the link
+    Bytes bytes;  ///< the expert's size
+    Bytes moved;  ///< of these went over the link
     Nanoseconds issued;
-    Nanoseconds started;        ///< 0 where it never started
-    Nanoseconds finished;       ///< 0 where it never finished
+    Nanoseconds started;   ///< 0 where it never started
+    Nanoseconds finished;  ///< 0 where it never finished
     StepIndex issuedStep;
-    LayerIndex issuedLayer;     ///< the layer whose routing issued it
-    StepIndex usedStep{-1};     ///< first use, -1 if never
+    LayerIndex issuedLayer;  ///< the layer whose routing issued it
+    StepIndex usedStep{-1};  ///< first use, -1 if never
     TransferPurpose purpose = TransferPurpose::Demand;
     TransferFate fate = TransferFate::Used;
 };
@@ -125,7 +126,7 @@ struct PredictionRecord {
     LayerIndex targetLayer;
     ExpertId expert;
     std::int32_t rank = 0;
-    float score = 0;            ///< softmax probability
+    float score = 0;  ///< softmax probability
     PredictorKind predictor = PredictorKind::PreGate;
 };
 
@@ -135,24 +136,24 @@ struct TokenRecord {
     std::int32_t position = 0;  ///< in its request's context, from 0
     std::int32_t id = 0;        ///< in the vocabulary
     Phase phase = Phase::Prefill;
-    StepIndex step;             ///< that ran (prompt) or produced (generated) it
-    Nanoseconds time;           ///< when it was known
-    float logProbability = 0;   ///< of a generated token under the model; NaN for a prompt token
-    std::string bytes;          ///< its text; may be part of a UTF-8 character
+    StepIndex step;            ///< that ran (prompt) or produced (generated) it
+    Nanoseconds time;          ///< when it was known
+    float logProbability = 0;  ///< of a generated token under the model; NaN for a prompt token
+    std::string bytes;         ///< its text; may be part of a UTF-8 character
 };
 
 /// Told when a request starts; `generatedTokens`, `end` and `stopped` are told again when it ends.
 struct RequestRecord {
     RequestIndex request;
-    std::string label;          ///< of the prompt file; may be empty
-    std::string prompt;         ///< empty for --prompt-ids
+    std::string label;   ///< of the prompt file; may be empty
+    std::string prompt;  ///< empty for --prompt-ids
     std::int32_t promptTokens = 0;
     std::int32_t generatedTokens = 0;
     TokenIndex firstToken;
     Nanoseconds start;
     Nanoseconds firstTokenTime;
     Nanoseconds end;
-    std::string stopped;        ///< tokens | eos | context | interrupted | failed
+    std::string stopped;  ///< tokens | eos | context | interrupted | failed
 };
 
 enum class Severity : std::uint8_t { Info = 0, Warning = 1, DataLoss = 2, Error = 3 };
@@ -160,11 +161,11 @@ enum class Severity : std::uint8_t { Info = 0, Warning = 1, DataLoss = 2, Error 
 /// Something a user of the session must know: a named counter with a sentence.
 struct DiagnosticRecord {
     Nanoseconds time;
-    std::string name;           ///< stable, snake_case: "direct_io_refused"
+    std::string name;  ///< stable, snake_case: "direct_io_refused"
     Severity severity = Severity::Info;
     std::int64_t count = 1;
     std::string sentence;
-    Nanoseconds end{};          ///< of an interval that began at `time` (an interval of loss, say); 0 for an instant
+    Nanoseconds end{};  ///< of an interval that began at `time` (an interval of loss, say); 0 for an instant
 };
 
 }  // namespace expertscope
