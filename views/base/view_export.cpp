@@ -11,7 +11,6 @@
 #include <QRegularExpression>
 #include <QResizeEvent>
 #include <QSaveFile>
-#include <QScrollArea>
 #include <QSvgGenerator>
 #include <QWidget>
 
@@ -22,19 +21,31 @@
 namespace expertscope {
 namespace {
 
-/// Lays out a tree of widgets that may never have been shown: Qt keeps their resize events back until they are.
-void layOut(QWidget& widget) {
+void layOutChildren(QWidget& widget, void (*layOut)(QWidget&)) {
+    for (QObject* child : widget.children()) {
+        auto* part = qobject_cast<QWidget*>(child);
+        if (part && !part->isWindow()) layOut(*part);
+    }
+}
+
+/// Tells parents what their children need, from the innermost out.
+void measure(QWidget& widget) {
     widget.ensurePolished();
+    layOutChildren(widget, measure);
+    QCoreApplication::sendPostedEvents(&widget);
+    QEvent request(QEvent::LayoutRequest);
+    QCoreApplication::sendEvent(&widget, &request);
+}
+
+/// Gives children their places, from the outermost in. Qt keeps resize events back from widgets that were never shown.
+void place(QWidget& widget) {
     if (widget.testAttribute(Qt::WA_PendingResizeEvent)) {
         widget.setAttribute(Qt::WA_PendingResizeEvent, false);
         QResizeEvent event(widget.size(), QSize());
         QCoreApplication::sendEvent(&widget, &event);
     }
     if (QLayout* layout = widget.layout()) layout->activate();
-    for (QObject* child : widget.children()) {
-        auto* part = qobject_cast<QWidget*>(child);
-        if (part && !part->isWindow()) layOut(*part);
-    }
+    layOutChildren(widget, place);
 }
 
 /// Gives a widget a size for as long as it is painted.
@@ -50,16 +61,10 @@ private:
         m_widget.resize(size);
         // What one round makes narrower may wrap and grow in the next.
         for (int round = 0; round < 3; ++round) {
-            layOut(m_widget);
-            // A scroll area fits its content only when it is told that the content's layout has changed.
-            for (QScrollArea* area : m_widget.findChildren<QScrollArea*>()) {
-                QEvent request(QEvent::LayoutRequest);
-                if (area->widget()) QCoreApplication::sendEvent(area->widget(), &request);
-            }
-            for (QWidget* part : m_widget.findChildren<QWidget*>())
-                QCoreApplication::sendPostedEvents(part);
-            QCoreApplication::sendPostedEvents(&m_widget);
+            place(m_widget);
+            measure(m_widget);
         }
+        place(m_widget);
     }
     QWidget& m_widget;
     QSize m_before;

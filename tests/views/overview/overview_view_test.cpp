@@ -46,6 +46,8 @@ TEST_F(OverviewViewTest, ExportsInBothThemes) {
         view.exportTo(file, QSize(1280, 720));
         const QImage image(file);
         ASSERT_EQ(image.size(), QSize(1280, 720));
+        view.exportTo(written.path("again.png"), QSize(1280, 720));
+        EXPECT_EQ(image, QImage(written.path("again.png")));  // what was shown before leaves no trace
         QSet<QRgb> colours;
         for (int y = 0; y < 720; y += 2) {
             for (int x = 0; x < 1280; x += 2)
@@ -55,6 +57,19 @@ TEST_F(OverviewViewTest, ExportsInBothThemes) {
         EXPECT_TRUE(colours.contains(theme->color(Meaning::Hit).rgb()));
         EXPECT_TRUE(colours.contains(theme->color(Meaning::TransferDemand).rgb()));
     }
+}
+
+TEST_F(OverviewViewTest, IsLaidOutTheSameInEveryTheme) {
+    const auto heights = [&](const Theme& theme) {
+        view.setTheme(theme);
+        view.resize(1280, 720);
+        view.exportTo(written.path("o.png"), QSize(1280, 720));
+        std::vector<QRect> places;
+        for (const QWidget* part : view.findChildren<QWidget*>())
+            places.push_back(part->geometry());
+        return places;
+    };
+    EXPECT_EQ(heights(Theme::light()), heights(Theme::dark()));
 }
 
 TEST_F(OverviewViewTest, CutsNoWord) {
