@@ -52,14 +52,15 @@ struct Engine::Impl {
           math(wanted.reference ? Kernels::reference() : Kernels::vectorised(), pool),
           experts(model, cacheOptions(wanted), tell),
           forward(model, math, experts, wanted.record, tell, std::min(kPrefillChunk, model.config().context)),
-          logits(static_cast<std::size_t>(kLogitsChunk) * static_cast<std::size_t>(model.config().vocabulary)) {}
+          logits(static_cast<std::size_t>(kLogitsChunk) * static_cast<std::size_t>(model.config().vocabulary)),
+          probabilities(static_cast<std::size_t>(model.config().vocabulary)) {}
 
     void checkIds(std::span<const std::int32_t> ids) const;
     std::span<float> prefill(std::span<const std::int32_t> ids, const LogitsSink& sink);
     std::span<float> decode(std::int32_t id, int position, const LogitsSink& sink);
     std::span<float> lastLogits();
     void runStep(Phase phase, std::span<const std::int32_t> ids, int position);
-    void tellToken(std::int32_t id, int position, Phase phase, double logProb);
+    void tellToken(std::int32_t id, int position, Phase phase, float logProb);
 
     const Checkpoint& checkpoint;
     const Tokenizer* tokenizer;
@@ -69,7 +70,8 @@ struct Engine::Impl {
     ParallelMath math;
     ExpertCache experts;
     Forward forward;
-    std::vector<float> logits;  ///< [kLogitsChunk, V]
+    std::vector<float> logits;         ///< [kLogitsChunk, V]
+    std::vector<float> probabilities;  ///< [V], scratch
 
     std::atomic<bool> stop{false};
     StepIndex nextStep;
@@ -151,7 +153,7 @@ GenerationResult Engine::generate(const GenerationRequest& request, const Logits
             logits = self.decode(result.generated.back(), prompt + static_cast<int>(result.generated.size()) - 1, sink);
         const Nanoseconds sampleBegan = sessionNow();
         const std::int32_t id = sampler.choose(logits);
-        const double logProb = logProbability(logits, id);
+        const float logProb = logProbability(self.math.kernels(), logits, id, self.probabilities);
         if (!std::isfinite(logProb))
             throw FailedError(
                 fmt::format("The logits of '{}' are not finite numbers though every layer's output is: "
@@ -246,7 +248,7 @@ void Engine::Impl::checkIds(std::span<const std::int32_t> ids) const {
 /// Runs a prompt from position 0; gives the logits of its last position.
 std::span<float> Engine::Impl::prefill(std::span<const std::int32_t> ids, const LogitsSink& sink) {
     for (std::size_t i = 0; i < ids.size(); ++i)
-        tellToken(ids[i], static_cast<int>(i), Phase::Prefill, std::numeric_limits<double>::quiet_NaN());
+        tellToken(ids[i], static_cast<int>(i), Phase::Prefill, std::numeric_limits<float>::quiet_NaN());
     std::span<float> last;
     for (std::size_t begin = 0; begin < ids.size(); begin += static_cast<std::size_t>(forward.maxTokens())) {
         const auto chunk =
@@ -298,7 +300,7 @@ void Engine::Impl::runStep(Phase phase, std::span<const std::int32_t> ids, int p
     stepToken = TokenIndex(stepToken.value() + static_cast<std::int32_t>(ids.size()));
 }
 
-void Engine::Impl::tellToken(std::int32_t id, int position, Phase phase, double logProb) {
+void Engine::Impl::tellToken(std::int32_t id, int position, Phase phase, float logProb) {
     TokenRecord record;
     record.token = nextToken;
     record.request = request;
@@ -307,7 +309,7 @@ void Engine::Impl::tellToken(std::int32_t id, int position, Phase phase, double 
     record.phase = phase;
     record.step = phase == Phase::Prefill ? nextStep : StepIndex(nextStep.value() - 1);
     record.time = sessionNow();
-    record.logProbability = static_cast<float>(logProb);
+    record.logProbability = logProb;
     record.bytes = tokenizer ? std::string(tokenizer->bytes(id)) : fmt::format("[{}]", id);
     observer.onToken(record);
     ++nextToken;

@@ -38,12 +38,9 @@ std::int32_t Sampler::choose(std::span<const float> logits) {
     return m_candidates[count - 1].second;
 }
 
-double logProbability(std::span<const float> logits, std::int32_t id) {
-    const double best = *std::ranges::max_element(logits);
-    double sum = 0;
-    for (const float logit : logits)
-        sum += std::exp(logit - best);
-    return logits[static_cast<std::size_t>(id)] - best - std::log(sum);
+float logProbability(const Kernels& kernels, std::span<const float> logits, std::int32_t id, std::span<float> scratch) {
+    std::ranges::copy(logits, scratch.begin());
+    return logits[static_cast<std::size_t>(id)] - kernels.softmax(scratch.data(), static_cast<int>(scratch.size()));
 }
 
 }  // namespace expertscope

@@ -6,6 +6,8 @@
 #include <span>
 #include <vector>
 
+#include "engine/compute/kernels.h"
+
 namespace expertscope {
 
 struct SamplingOptions {
@@ -28,7 +30,7 @@ private:
     std::vector<std::pair<float, std::int32_t>> m_candidates;
 };
 
-/// log softmax(logits)[id], in double precision; NaN when a logit is not finite.
-double logProbability(std::span<const float> logits, std::int32_t id);
+/// log softmax(logits)[id]; not finite when a logit is not. `scratch` has as many floats.
+float logProbability(const Kernels& kernels, std::span<const float> logits, std::int32_t id, std::span<float> scratch);
 
 }  // namespace expertscope
