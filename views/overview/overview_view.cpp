@@ -192,8 +192,8 @@ void OverviewView::arrange(int width) {
         auto* stack = new QVBoxLayout;
         stack->setSpacing(kSpacing);
         for (Card* card : plan[column])
-            stack->addWidget(card, card == m_speedCard || card == m_textCard ? 1 : 0);
-        if (column != 1) stack->addStretch();
+            stack->addWidget(card, card == m_speedCard ? 1 : 0);
+        if (column != 1) stack->addStretch(1);  // cards stay as tall as what they hold; the plot takes the rest
         m_columnGrid->addLayout(stack, 0, static_cast<int>(column));
     }
 }

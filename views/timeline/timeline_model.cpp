@@ -224,11 +224,8 @@ QString TimelineModel::label(const TimelineRow& row, const SpanItem& item) const
         return transfer ? expertName(transfer->expert.layer, transfer->expert.expert) : QString();
     }
     switch (span->kind) {
-        case SpanKind::Step: {
-            const auto tokens = m_rows->tokensOf(span->step);
-            const std::int64_t count = tokens ? tokens->second.value() - tokens->first.value() : span->amount;
-            return QStringLiteral("step %1 · %2").arg(span->step.value()).arg(countOf(count, "token"));
-        }
+        case SpanKind::Step:
+            return QStringLiteral("step %1 · %2").arg(span->step.value()).arg(countOf(span->amount, "token"));
         case SpanKind::Layer:
             return QStringLiteral("layer %1").arg(span->layer.value());
         case SpanKind::ExpertCompute:
