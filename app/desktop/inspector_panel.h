@@ -23,6 +23,7 @@ public:
     InspectorPanel(SessionModel& session, SelectionModel& selection, const QList<std::pair<QString, QString>>& views,
                    QWidget* parent = nullptr);
     void refresh();
+    QSize sizeHint() const override { return {230, 300}; }
 
 signals:
     void showIn(const QString& view);

@@ -12,7 +12,7 @@ namespace {
 
 QString budgetText(const RunDescription& run) {
     if (run.policy == "resident") return "all";
-    return percentText(run.budget.count(), run.model.totalExpertBytes.count());
+    return percentText(run.budget.count(), run.model.totalExpertBytes.count()).replace(".0 %", " %");
 }
 
 QString hitText(const RunSummary& summary) { return percentText(summary.hits, summary.accesses); }
@@ -22,7 +22,7 @@ QString hitText(const RunSummary& summary) { return percentText(summary.hits, su
 QString stateText(RunState state) {
     switch (state) {
         case RunState::Running:
-            return "● running";
+            return "running";
         case RunState::Complete:
             return "complete";
         case RunState::Interrupted:
@@ -31,6 +31,21 @@ QString stateText(RunState state) {
             return "crashed";
         case RunState::Failed:
             return "failed";
+    }
+    return {};
+}
+
+QString stateSign(RunState state) {
+    switch (state) {
+        case RunState::Running:
+            return "●";
+        case RunState::Complete:
+            return "✓";
+        case RunState::Interrupted:
+            return "■";
+        case RunState::Crashed:
+        case RunState::Failed:
+            return "✗";
     }
     return {};
 }
@@ -53,7 +68,7 @@ int RunListModel::rowCount(const QModelIndex& parent) const {
 
 int RunListModel::columnCount(const QModelIndex& parent) const { return parent.isValid() ? 0 : kColumns; }
 
-QVariant RunListModel::text(const RunEntry& run, int column) const {
+QString RunListModel::text(const RunEntry& run, int column) const {
     switch (column) {
         case Policy:
             return QString::fromStdString(run.description.policy);
@@ -65,7 +80,7 @@ QVariant RunListModel::text(const RunEntry& run, int column) const {
         case HitRate:
             return run.summary ? hitText(*run.summary) : QString("–");
         case State:
-            return stateText(run.state);
+            return stateSign(run.state);
         default:
             return {};
     }
@@ -74,10 +89,10 @@ QVariant RunListModel::text(const RunEntry& run, int column) const {
 QString RunListModel::tooltip(const RunEntry& run) const {
     const RunDescription& d = run.description;
     QStringList lines;
-    lines << QString("Run %1 of %2: %3, %4")
+    lines << QString("Run %1 of %2: %3, %4, %5")
                  .arg(run.id.value())
                  .arg(QString::fromStdString(d.model.name), QString::fromStdString(d.policy),
-                      d.exact ? "exact" : "approximate");
+                      d.exact ? "exact" : "approximate", stateText(run.state));
     lines << QString("eviction %1, budget %2 (%3 experts)")
                  .arg(QString::fromStdString(d.eviction), bytesText(d.budget))
                  .arg(d.slots);
@@ -94,6 +109,7 @@ QVariant RunListModel::data(const QModelIndex& index, int role) const {
     if (!index.isValid() || static_cast<std::size_t>(index.row()) >= m_runs.size()) return {};
     const RunEntry& run = m_runs[static_cast<std::size_t>(index.row())];
     if (role == Qt::DisplayRole) return text(run, index.column());
+    if (role == Qt::AccessibleTextRole && index.column() == State) return stateText(run.state);
     if (role == Qt::ToolTipRole) return tooltip(run);
     if (role == Qt::TextAlignmentRole && (index.column() >= Budget && index.column() <= HitRate)) {
         return QVariant(Qt::AlignRight | Qt::AlignVCenter);
@@ -102,7 +118,7 @@ QVariant RunListModel::data(const QModelIndex& index, int role) const {
 }
 
 QVariant RunListModel::headerData(int section, Qt::Orientation orientation, int role) const {
-    static const QStringList names{"Policy", "Budget", "tok/s", "Hits", "State"};
+    static const QStringList names{"", "Policy", "Budget", "tok/s", "Hits"};
     if (orientation != Qt::Horizontal || section >= names.size()) return {};
     if (role == Qt::DisplayRole) return names.at(section);
     if (role == Qt::TextAlignmentRole && section >= Budget && section <= HitRate) {

@@ -14,7 +14,7 @@ class SessionModel;
 class RunListModel : public QAbstractTableModel {
     Q_OBJECT
 public:
-    enum Column { Policy, Budget, Speed, HitRate, State, kColumns };
+    enum Column { State, Policy, Budget, Speed, HitRate, kColumns };
 
     explicit RunListModel(SessionModel& session, QObject* parent = nullptr);
     int rowCount(const QModelIndex& parent = {}) const override;
@@ -29,7 +29,7 @@ public:
 
 private:
     void reload();
-    QVariant text(const RunEntry& run, int column) const;
+    QString text(const RunEntry& run, int column) const;
     QString tooltip(const RunEntry& run) const;
 
     SessionModel& m_session;
@@ -40,5 +40,7 @@ private:
 
 /// "running", "complete", "interrupted", "crashed", "failed".
 QString stateText(RunState state);
+/// The state as one sign, so that it fits a narrow column: ● ✓ ■ ✗.
+QString stateSign(RunState state);
 
 }  // namespace expertscope

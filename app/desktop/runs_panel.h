@@ -16,6 +16,7 @@ class RunsPanel : public QWidget {
     Q_OBJECT
 public:
     RunsPanel(SessionModel& session, RunListModel& runs, QWidget* parent = nullptr);
+    QSize sizeHint() const override { return {270, 300}; }
 
 private:
     void showSession();

@@ -53,10 +53,8 @@ TokenStrip::TokenStrip(SessionModel& session, SelectionModel& selection, QWidget
     setFocusPolicy(Qt::StrongFocus);
     setMinimumHeight(84);
     m_plot->setObjectName("tokenStripPlot");
-    m_plot->yAxis->setLabel("ms a token");
     m_plot->yAxis->ticker()->setTickCount(3);
-    m_plot->xAxis->setLabel("token");
-    m_plot->axisRect()->setMinimumMargins(QMargins(56, 4, 10, 0));
+    m_plot->axisRect()->setMinimumMargins(QMargins(44, 4, 10, 0));
     m_plot->installEventFilter(this);
     m_plot->setMouseTracking(true);
     auto* layout = new QVBoxLayout(this);
@@ -100,8 +98,8 @@ void TokenStrip::refresh() {
 void TokenStrip::redraw() {
     const double tokens = std::max<double>(1, static_cast<double>(m_model.bars().size()));
     m_plot->xAxis->setRange(0, tokens);
-    m_plot->yAxis->setRange(0, m_model.top());
-    const Viewport viewport{.range = QRectF(0, 0, tokens, m_model.top()), .pixels = m_plot->axisRect()->size()};
+    m_plot->yAxis->setRange(0, m_model.height());
+    const Viewport viewport{.range = QRectF(0, 0, tokens, m_model.height()), .pixels = m_plot->axisRect()->size()};
     m_bars->setDrawList(m_model.draw(viewport, *m_theme));
     markSelection();
 }

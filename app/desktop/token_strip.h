@@ -24,7 +24,7 @@ public:
     void setTheme(const Theme& theme);
     void refresh();
     const TokenStripModel& model() const { return m_model; }
-    QSize sizeHint() const override { return {800, 112}; }
+    QSize sizeHint() const override { return {800, 120}; }
 
 protected:
     void resizeEvent(QResizeEvent* event) override;

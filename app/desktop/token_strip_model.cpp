@@ -27,7 +27,7 @@ double scaleTop(const std::vector<TokenBar>& bars) {
     const auto rank = static_cast<std::ptrdiff_t>(0.99 * static_cast<double>(totals.size() - 1));
     std::nth_element(totals.begin(), totals.begin() + rank, totals.end());
     const double percentile = totals[static_cast<std::size_t>(rank)];
-    return percentile > 0 ? 1.25 * percentile : 1;
+    return percentile > 0 ? 1.1 * percentile : 1;
 }
 
 void drawBar(DrawList& list, const TokenBar& bar, double from, double to, int tag, double top, const Theme& theme) {
@@ -117,9 +117,10 @@ void TokenStripModel::drawRequests(DrawList& list, const Viewport& viewport, con
         const double x = m_requests[i].firstToken;
         const double end =
             i + 1 < m_requests.size() ? m_requests[i + 1].firstToken : static_cast<double>(m_bars.size());
-        if (x > 0) list.lines.push_back({.from = {x, 0}, .to = {x, m_top}, .color = theme.mutedText(), .dashed = true});
+        if (x > 0)
+            list.lines.push_back({.from = {x, 0}, .to = {x, height()}, .color = theme.mutedText(), .dashed = true});
         if (!m_requests[i].label.isEmpty() && (end - x) * pixelsPerToken >= kLabelWidth) {
-            list.texts.push_back({.at = {x + 3 / pixelsPerToken, m_top},
+            list.texts.push_back({.at = {x + 3 / pixelsPerToken, height()},
                                   .text = m_requests[i].label,
                                   .color = theme.mutedText(),
                                   .alignment = Qt::AlignLeft | Qt::AlignTop});

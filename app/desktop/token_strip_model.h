@@ -28,9 +28,11 @@ public:
     void clear();
 
     const std::vector<TokenBar>& bars() const { return m_bars; }
-    /// Top of the scale in milliseconds: a quarter above the 99th percentile, so that one slow token does not flatten
+    /// Top of the scale in milliseconds: a little above the 99th percentile, so that one slow token does not flatten
     /// the rest; bars that reach beyond it are capped and marked.
     double top() const { return m_top; }
+    /// Top of the plot: above the scale lies a band for the requests' labels.
+    double height() const { return 1.3 * m_top; }
     /// Stacked bars (compute below, wait above) of the visible tokens; where several share a pixel, the slowest of
     /// them. Dashed lines where requests begin, with their labels where there is room.
     DrawList draw(const Viewport& viewport, const Theme& theme) const;

@@ -53,7 +53,7 @@ void MainWindow::addViewCommands() {
         m_commands->add("view." + name, "Views", dock->view().title(), keys,
                         [this, name] { m_workspace->showView(name); });
     }
-    m_commands->add("view.table", "Views", "Table or picture", {QKeySequence("T")}, [this] {
+    m_commands->add("view.table", "Views", "Table", {QKeySequence("T")}, [this] {
         if (m_workspace->currentView() != nullptr) m_workspace->currentView()->toggleTable();
     });
     m_commands->add("view.export", "Views", "Export view…", {QKeySequence("Ctrl+E")}, [this] { exportView(); });
@@ -75,7 +75,8 @@ void MainWindow::addViewCommands() {
 
 void MainWindow::addWindowCommands() {
     for (QDockWidget* panel : m_workspace->panels()) {
-        m_commands->add("window." + panel->objectName(), "Window", "Show or hide " + panel->windowTitle(), {},
+        m_commands->add("window." + panel->objectName(), "Window",
+                        "Show or hide " + panel->windowTitle().section(':', 0, 0), {},
                         [panel] { panel->setVisible(panel->isHidden()); });
     }
     m_commands->add("window.reset", "Window", "Standard layout", {}, [this] { m_workspace->resetLayout(); });

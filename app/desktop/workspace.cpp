@@ -53,9 +53,13 @@ Workspace::Workspace(SessionModel& session, SelectionModel& selection, RunListMo
         m_viewArea->addDockWidget(Qt::LeftDockWidgetArea, dock);
         m_views.push_back(dock);
     }
-    addPanel("panel_runs", "Runs", new RunsPanel(session, runs), Qt::LeftDockWidgetArea);
+    auto* runsPanel = new RunsPanel(session, runs);
+    runsPanel->setMinimumWidth(250);
+    m_inspector->setMinimumWidth(200);
+    addPanel("panel_runs", "Runs", runsPanel, Qt::LeftDockWidgetArea);
     addPanel("panel_inspector", "Inspector", m_inspector, Qt::RightDockWidgetArea);
-    addPanel("panel_tokens", "Token strip", m_strip, Qt::BottomDockWidgetArea);
+    addPanel("panel_tokens", "Token strip: milliseconds of each token, computing below, waiting above", m_strip,
+             Qt::BottomDockWidgetArea);
     connect(m_inspector, &InspectorPanel::showIn, this, &Workspace::showView);
     connect(qApp, &QApplication::focusChanged, this, [this](QWidget*, QWidget* now) {
         for (QWidget* widget = now; widget != nullptr; widget = widget->parentWidget()) {
@@ -130,8 +134,8 @@ void Workspace::resetLayout() {
         first->raise();
         setCurrent(first);
     }
-    resizeDocks({m_panels[0], m_panels[1]}, {270, 240}, Qt::Horizontal);
-    resizeDocks({m_panels[2]}, {116}, Qt::Vertical);
+    resizeDocks({m_panels[0], m_panels[1]}, {270, 230}, Qt::Horizontal);
+    resizeDocks({m_panels[2]}, {120}, Qt::Vertical);
 }
 
 void Workspace::saveLayout(QSettings& settings) const {

@@ -23,7 +23,7 @@ class Workspace : public QMainWindow {
     Q_OBJECT
 public:
     /// Changes when docks are added or renamed, so that an older layout is not restored wrongly.
-    static constexpr int kLayoutVersion = 1;
+    static constexpr int kLayoutVersion = 2;
 
     Workspace(SessionModel& session, SelectionModel& selection, RunListModel& runs, const std::vector<ViewEntry>& views,
               QWidget* parent = nullptr);

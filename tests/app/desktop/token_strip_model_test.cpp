@@ -21,7 +21,7 @@ protected:
         model.update(*trace);
     }
     DrawList draw(int pixels) const {
-        return model.draw({.range = QRectF(0, 0, 6, model.top()), .pixels = QSize(pixels, 80)}, Theme::light());
+        return model.draw({.range = QRectF(0, 0, 6, model.height()), .pixels = QSize(pixels, 80)}, Theme::light());
     }
     QTemporaryDir folder;
     std::optional<SessionReader> reader;
