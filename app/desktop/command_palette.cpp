@@ -10,6 +10,12 @@
 #include "app/desktop/command_registry.h"
 
 namespace expertscope {
+namespace {
+
+/// The action's own text, which changes with what it would do ("Dark theme", "Light theme").
+QString nameOf(const CommandEntry& entry) { return entry.category + ": " + entry.action->text(); }
+
+}  // namespace
 
 CommandPalette::CommandPalette(const CommandRegistry& registry, QWidget* parent)
     : QDialog(parent), m_registry(registry), m_typed(new QLineEdit(this)), m_list(new QListWidget(this)) {
@@ -41,15 +47,27 @@ bool CommandPalette::matches(const QString& typed, const QString& text) {
 
 void CommandPalette::filter(const QString& typed) {
     m_list->clear();
+    QStringList words, letters;  // ids: what holds the typed text as it stands comes before what holds its letters
     for (const CommandEntry& entry : m_registry.entries()) {
         if (entry.action == nullptr || !entry.action->isEnabled() || entry.id == "window.palette") continue;
-        const QString name = entry.category + ": " + entry.text;
-        if (!matches(typed, name)) continue;
-        const QString key = entry.keys.isEmpty() ? QString() : entry.keys.first().toString(QKeySequence::NativeText);
-        auto* item = new QListWidgetItem(key.isEmpty() ? name : name + "    " + key, m_list);
-        item->setData(Qt::UserRole, entry.id);
+        if (nameOf(entry).contains(typed.trimmed(), Qt::CaseInsensitive)) {
+            words << entry.id;
+        } else if (matches(typed, nameOf(entry))) {
+            letters << entry.id;
+        }
     }
+    for (const QString& id : words + letters)
+        addItem(id);
     m_list->setCurrentRow(0);
+}
+
+void CommandPalette::addItem(const QString& id) {
+    for (const CommandEntry& entry : m_registry.entries()) {
+        if (entry.id != id) continue;
+        const QString key = entry.keys.isEmpty() ? QString() : entry.keys.first().toString(QKeySequence::NativeText);
+        auto* item = new QListWidgetItem(key.isEmpty() ? nameOf(entry) : nameOf(entry) + "    " + key, m_list);
+        item->setData(Qt::UserRole, id);
+    }
 }
 
 void CommandPalette::runCurrent() {

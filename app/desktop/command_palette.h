@@ -23,6 +23,7 @@ protected:
 
 private:
     void filter(const QString& typed);
+    void addItem(const QString& id);
     void runCurrent();
 
     const CommandRegistry& m_registry;

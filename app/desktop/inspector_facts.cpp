@@ -110,16 +110,16 @@ void describeRun(InspectorText& text, const RunTrace& trace) {
                           "Rule that chooses the expert that leaves when room is needed."});
     text.facts.push_back(
         {"budget", bytesText(run.budget), QString("Expert bytes on the device: %1 experts.").arg(run.slots)});
-    text.facts.push_back(
-        {"link", run.link.empty() ? QString("as fast as the disk") : QString::fromStdString(run.link) + " (paced)",
-         "How transfers were paced."});
+    text.facts.push_back({"link", run.link.empty() ? QString("not paced") : QString::fromStdString(run.link),
+                          run.link.empty() ? "Transfers went as fast as the disk gave them."
+                                           : "Transfers were paced to this bandwidth and latency."});
     text.facts.push_back(
         {"logits", run.exact ? "exact" : "approximate", "Exact: bit-identical to the run with every expert resident."});
     if (!trace.entry().summary) return;
     const RunSummary& summary = *trace.entry().summary;
     text.facts.push_back({"decode", numberText(summary.decodeTokensPerSecond, "tok/s"),
                           "Generated tokens a second, prompts not counted."});
-    text.facts.push_back({"time to first token", millisecondsText(summary.ttftMs),
+    text.facts.push_back({"first token after", millisecondsText(summary.ttftMs),
                           "From a request's start to its first generated token."});
     addHits(text, summary.hits, summary.hitsInFlight, summary.misses);
     text.facts.push_back({"bytes moved", bytesText(summary.moved), "Expert bytes that went over the link."});

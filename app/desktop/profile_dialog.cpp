@@ -50,6 +50,7 @@ constexpr LinkChoice kLinkChoices[] = {
     {"25GB/s@10us  (PCIe 4 ×16)", "25GB/s@10us"},
     {"3.5GB/s@80us  (NVMe disk)", "3.5GB/s@80us"},
     {"500MB/s@100us  (SATA disk)", "500MB/s@100us"},
+    {"200MB/s@20us  (so slow that one can watch)", first_run::kLink},
 };
 
 QLabel* badge(bool exact, QWidget* parent) {
@@ -124,7 +125,7 @@ ProfileDialog::ProfileDialog(const QStringList& recentModels, QWidget* parent)
     m_problem->setWordWrap(true);
     layout->addWidget(m_problem);
     layout->addWidget(makeButtons());
-    resize(860, 620);
+    resize(880, 500);
     connect(m_budget, &BudgetSlider::changed, this, &ProfileDialog::check);
     connect(m_link, &QComboBox::editTextChanged, this, &ProfileDialog::check);
     askForModel();
@@ -171,8 +172,10 @@ QWidget* ProfileDialog::makePrompts() {
         if (!file.isEmpty()) m_file->setText(file);
     });
     auto* bundled =
-        new QLabel("A program, a poem, a dictionary…: twelve short prompts with their domains as labels.", this);
+        new QLabel("C++, a dictionary, scripture, Spanish…: twelve short prompts with their domains as labels.", this);
     bundled->setWordWrap(true);
+    bundled->setAlignment(Qt::AlignLeft | Qt::AlignTop);
+    bundled->setContentsMargins(0, 5, 0, 0);
     m_promptInput->addWidget(bundled);
     m_promptInput->addWidget(m_text);
     m_promptInput->addWidget(row({m_file, browse}, 0));

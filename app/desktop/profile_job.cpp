@@ -37,9 +37,12 @@ QString shellQuoted(const QString& word) {
     return "'" + escaped.replace("'", "'\\''") + "'";
 }
 
+QString sessionFolder() {
+    return QStandardPaths::writableLocation(QStandardPaths::GenericDataLocation) + "/expertscope/sessions";
+}
+
 QString newSessionPath(const QString& model) {
-    const QString folder =
-        QStandardPaths::writableLocation(QStandardPaths::GenericDataLocation) + "/expertscope/sessions";
+    const QString folder = sessionFolder();
     if (!QDir().mkpath(folder)) {
         throw FailedError("The folder for sessions " + folder.toStdString() +
                           " cannot be made: choose another place for the session in the Profile dialog.");

@@ -30,7 +30,10 @@ struct ProfileJob {
 /// A word as a POSIX shell takes it: quoted where it must be.
 QString shellQuoted(const QString& word);
 
-/// A new session file's path in the folder for sessions (made when missing), named after the model and the time.
+/// Where sessions go unless the user says otherwise.
+QString sessionFolder();
+
+/// A new session file's path in sessionFolder() (made when missing), named after the model and the time.
 QString newSessionPath(const QString& model);
 
 /// The first-run job, "Profile the bundled model": twelve domain prompts under three policies, on a link so slow that a

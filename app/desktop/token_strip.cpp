@@ -11,6 +11,7 @@
 #include <qcustomplot.h>
 
 #include "views/base/draw_list_plottable.h"
+#include "views/base/empty_state.h"
 #include "views/base/number_format.h"
 #include "views/base/plot_style.h"
 #include "views/base/selection.h"
@@ -45,6 +46,7 @@ TokenStrip::TokenStrip(SessionModel& session, SelectionModel& selection, QWidget
       m_selection(selection),
       m_theme(&Theme::light()),
       m_plot(new QCustomPlot(this)),
+      m_empty(new EmptyState(m_plot)),
       m_bars(new DrawListPlottable(m_plot->xAxis, m_plot->yAxis)),
       m_brush(rangeItem(m_plot)),
       m_hover(rangeItem(m_plot)) {
@@ -71,12 +73,14 @@ TokenStrip::TokenStrip(SessionModel& session, SelectionModel& selection, QWidget
     });
     connect(&selection, &SelectionModel::changed, this, &TokenStrip::markSelection);
     connect(&selection, &SelectionModel::hoverChanged, this, &TokenStrip::markSelection);
+    m_empty->tell("No tokens yet", "Each token of the run becomes a bar here.");
     setTheme(*m_theme);
 }
 
 void TokenStrip::setTheme(const Theme& theme) {
     m_theme = &theme;
     applyTheme(*m_plot, theme);
+    m_empty->setTheme(theme);
     QColor fill = theme.highlight();
     fill.setAlpha(60);
     m_brush->setPen(QPen(theme.highlight(), 1.5));
@@ -96,6 +100,7 @@ void TokenStrip::refresh() {
 }
 
 void TokenStrip::redraw() {
+    m_empty->setVisible(m_model.bars().empty());
     const double tokens = std::max<double>(1, static_cast<double>(m_model.bars().size()));
     m_plot->xAxis->setRange(0, tokens);
     m_plot->yAxis->setRange(0, m_model.height());

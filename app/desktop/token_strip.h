@@ -12,6 +12,7 @@ class QCustomPlot;
 namespace expertscope {
 
 class DrawListPlottable;
+class EmptyState;
 class SelectionModel;
 class SessionModel;
 
@@ -44,6 +45,7 @@ private:
     TokenStripModel m_model;
     const Theme* m_theme;
     QCustomPlot* m_plot;
+    EmptyState* m_empty;
     DrawListPlottable* m_bars;
     QCPItemRect* m_brush;
     QCPItemRect* m_hover;

@@ -122,7 +122,8 @@ void Tour::showPage(int page) {
 
 void Tour::place() {
     setFixedHeight(heightForWidth(kWidth) > 0 ? heightForWidth(kWidth) : sizeHint().height());
-    const QWidget* target = m_window->findChild<QWidget*>(tourPages()[static_cast<std::size_t>(m_page)].target);
+    const QString& name = tourPages()[static_cast<std::size_t>(m_page)].target;
+    const QWidget* target = name.isEmpty() ? nullptr : m_window->findChild<QWidget*>(name);
     const bool framed = target != nullptr && target->isVisible();
     QRect frame;
     if (framed) frame = QRect(target->mapTo(m_window, QPoint(0, 0)), target->size());

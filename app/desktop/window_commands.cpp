@@ -53,9 +53,11 @@ void MainWindow::addViewCommands() {
         m_commands->add("view." + name, "Views", dock->view().title(), keys,
                         [this, name] { m_workspace->showView(name); });
     }
-    m_commands->add("view.table", "Views", "Table", {QKeySequence("T")}, [this] {
-        if (m_workspace->currentView() != nullptr) m_workspace->currentView()->toggleTable();
-    });
+    QAction* table =
+        m_commands->add("view.table", "Views", "Table instead of the picture, and back", {QKeySequence("T")}, [this] {
+            if (m_workspace->currentView() != nullptr) m_workspace->currentView()->toggleTable();
+        });
+    table->setIconText("Table");  // in the toolbar
     m_commands->add("view.export", "Views", "Export view…", {QKeySequence("Ctrl+E")}, [this] { exportView(); });
     m_commands->add("selection.drop", "Selection", "Drop the newest part of the selection", {QKeySequence("Esc")},
                     [this] { m_selection.removeNewest(); });
@@ -124,6 +126,7 @@ void MainWindow::buildToolbar() {
     m_runChooser->setObjectName("runChooser");
     m_runChooser->setAccessibleName("Run that the views show");
     m_runChooser->setToolTip("The run that every view shows");
+    m_runChooser->setPlaceholderText("no run");
     m_runChooser->setMinimumContentsLength(26);
     m_runChooser->setFocusPolicy(Qt::StrongFocus);
     connect(m_runChooser, &QComboBox::activated, this,
@@ -154,7 +157,7 @@ void MainWindow::enableCommands() {
 }
 
 void MainWindow::askForSession() {
-    const QString folder = m_session.isOpen() ? QFileInfo(m_session.file()).absolutePath() : QString();
+    const QString folder = m_session.isOpen() ? QFileInfo(m_session.file()).absolutePath() : sessionFolder();
     const QString file =
         QFileDialog::getOpenFileName(this, "Open a session", folder, "Sessions (*.esdb);;All files (*)");
     if (!file.isEmpty()) openSession(file);

@@ -55,7 +55,7 @@ Workspace::Workspace(SessionModel& session, SelectionModel& selection, RunListMo
     }
     auto* runsPanel = new RunsPanel(session, runs);
     runsPanel->setMinimumWidth(250);
-    m_inspector->setMinimumWidth(200);
+    m_inspector->setMinimumWidth(225);
     addPanel("panel_runs", "Runs", runsPanel, Qt::LeftDockWidgetArea);
     addPanel("panel_inspector", "Inspector", m_inspector, Qt::RightDockWidgetArea);
     addPanel("panel_tokens", "Token strip: milliseconds of each token, computing below, waiting above", m_strip,

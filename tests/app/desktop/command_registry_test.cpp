@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/desktop/command_registry.h"
 
+#include <QLineEdit>
+
 #include <gmock/gmock.h>
 
 #include "app/desktop/command_palette.h"
@@ -47,6 +49,20 @@ TEST(CommandPalette, FindsACommandByLettersInOrder) {
     EXPECT_TRUE(CommandPalette::matches("OPEN", "Session: open"));
     EXPECT_FALSE(CommandPalette::matches("nepo", "Session: open"));
     EXPECT_TRUE(CommandPalette::matches("", "anything"));
+}
+
+TEST(CommandPalette, RunsWhatHoldsTheTypedTextBeforeWhatHoldsItsLetters) {
+    CommandRegistry registry;
+    QString ran;
+    registry.add("letters", "Views", "Profile the heat map", {}, [&] { ran = "letters"; });
+    registry.add("word", "Window", "Them all", {}, [&] { ran = "word"; });
+    registry.add("disabled", "Window", "Them", {}, [&] { ran = "disabled"; })->setEnabled(false);
+    CommandPalette palette(registry, nullptr);
+    palette.setAttribute(Qt::WA_DeleteOnClose, false);
+    auto* typed = palette.findChild<QLineEdit*>();
+    typed->setText("them");
+    emit typed->returnPressed();
+    EXPECT_EQ(ran, "word");
 }
 
 }  // namespace
