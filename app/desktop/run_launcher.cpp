@@ -68,7 +68,8 @@ void RunLauncher::readLines() {
 void RunLauncher::handleLine(const QByteArray& line) {
     if (const std::optional<ProgressEvent> event = parseProgressLine(line)) {
         handleEvent(*event);
-    } else if (const QString text = QString::fromUtf8(line).trimmed(); !text.isEmpty()) {
+    } else if (const QString text = QString::fromUtf8(line).trimmed();
+               !text.isEmpty() && !text.startsWith("expertscope: Note:")) {
         m_lastMessage = text.left(500);
     }
 }

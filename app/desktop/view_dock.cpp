@@ -7,12 +7,15 @@
 #include <QStackedWidget>
 #include <QTableView>
 #include <QTextStream>
+#include <QVBoxLayout>
 
 #include "engine/base/error.h"
 #include "views/base/view.h"
 
 namespace expertscope {
 namespace {
+
+constexpr int kTableMs = 500;  // a table that changes faster cannot be read
 
 QString csvCell(const QVariant& value) {
     QString text = value.toString();
@@ -35,7 +38,17 @@ ViewDock::ViewDock(View* view, QWidget* parent)
     m_table->verticalHeader()->hide();
     m_stack->addWidget(view);
     m_stack->addWidget(m_table);
-    setWidget(m_stack);
+    // A dock behind another tab still counts as visible: hidden contents let the view rest.
+    auto* frame = new QWidget(this);
+    auto* layout = new QVBoxLayout(frame);
+    layout->setContentsMargins(0, 0, 0, 0);
+    layout->addWidget(m_stack);
+    setWidget(frame);
+    connect(this, &QDockWidget::visibilityChanged, m_stack, &QWidget::setVisible);
+    m_follow.setInterval(kTableMs);
+    connect(&m_follow, &QTimer::timeout, this, [this] {
+        if (m_table->isVisible()) m_view->refresh();
+    });
 }
 
 bool ViewDock::showsTable() const { return m_stack->currentWidget() == m_table; }
@@ -44,13 +57,16 @@ void ViewDock::toggleTable() {
     auto* sorted = static_cast<QSortFilterProxyModel*>(m_table->model());
     if (showsTable()) {
         // A hidden table must not sort every time that a live run grows.
+        m_follow.stop();
         sorted->setSourceModel(nullptr);
         m_stack->setCurrentWidget(m_view);
         m_view->refresh();
         m_view->setFocus();
         return;
     }
+    m_view->refresh();
     sorted->setSourceModel(m_view->table());
+    m_follow.start();
     m_table->resizeColumnsToContents();
     m_stack->setCurrentWidget(m_table);
     m_table->setFocus();

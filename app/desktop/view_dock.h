@@ -2,6 +2,7 @@
 #pragma once
 
 #include <QDockWidget>
+#include <QTimer>
 
 class QStackedWidget;
 class QTableView;
@@ -26,6 +27,7 @@ private:
     View* m_view;
     QTableView* m_table;
     QStackedWidget* m_stack;
+    QTimer m_follow;  ///< brings the table of a live run up to date, as its hidden view rests
 };
 
 }  // namespace expertscope

@@ -75,7 +75,14 @@ OverviewView::OverviewView(SessionModel& session, SelectionModel& selection, QWi
     const auto later = [this] {
         if (!m_refreshTimer.isActive()) m_refreshTimer.start();
     };
-    connect(&m_refreshTimer, &QTimer::timeout, this, &OverviewView::refresh);
+    connect(&m_refreshTimer, &QTimer::timeout, this, [this] {
+        // The text's layout is costly: a hidden page waits until it is shown.
+        if (isVisible()) {
+            refresh();
+        } else {
+            m_stale = true;
+        }
+    });
     connect(&m_session, &SessionModel::sessionChanged, this, &OverviewView::takeTrace);
     connect(&m_session, &SessionModel::currentRunChanged, this, &OverviewView::takeTrace);
     connect(&m_session, &SessionModel::dataGrown, this, later);
@@ -229,8 +236,14 @@ void OverviewView::takeTrace() {
     refresh();
 }
 
+void OverviewView::showEvent(QShowEvent* event) {
+    View::showEvent(event);
+    if (m_stale) refresh();
+}
+
 void OverviewView::refresh() {
     m_refreshTimer.stop();
+    m_stale = false;
     m_model.update();
     if (!m_model.hasRun()) {
         m_empty->tell("No run to show",

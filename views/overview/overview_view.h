@@ -40,6 +40,7 @@ public:
 
 protected:
     void resizeEvent(QResizeEvent* event) override;
+    void showEvent(QShowEvent* event) override;
 
 private:
     void buildHeader(QGridLayout* grid);
@@ -63,6 +64,7 @@ private:
     EmptyState* m_empty;
     TableModel* m_table;
     QTimer m_refreshTimer;
+    bool m_stale = false;  ///< something came while the page was hidden
 
     QLabel* m_headline;
     QLabel* m_state;

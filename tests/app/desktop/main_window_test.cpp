@@ -177,6 +177,7 @@ TEST_F(MainWindowTest, NumberKeysShowTheViews) {
     EXPECT_EQ(window->workspace().currentView()->view().name(), "timeline");
     EXPECT_TRUE(test::waitUntil([&] { return window->workspace().currentView()->view().isVisible(); }));
     EXPECT_EQ(window->workspace().currentView()->view().name(), "timeline");
+    EXPECT_FALSE(window->workspace().views().front()->view().isVisible()) << "a view behind another tab rests";
     QTest::keyClick(window.get(), Qt::Key_1);
     EXPECT_EQ(window->workspace().currentView()->view().name(), "overview");
 }
