@@ -6,6 +6,7 @@
 #include <QComboBox>
 #include <QFileInfo>
 #include <QMimeData>
+#include <QScreen>
 #include <QSettings>
 #include <QSignalBlocker>
 #include <QStackedWidget>
@@ -25,10 +26,17 @@ namespace expertscope {
 namespace {
 
 constexpr QSize kDesigned(1440, 900);
+constexpr int kWideScreen = 1850;
 constexpr int kFollowMs = 80;  // looks at the session 12 times a second
 constexpr int kAwaitSessionMs = 100;
 const QString kGeometryKey = "layout/geometry";
 const QString kThemeKey = "theme";
+
+/// The size of a window that was never open before: as designed, and larger where two views fit side by side.
+QSize firstSize() {
+    const QSize screen = QGuiApplication::primaryScreen()->availableSize();
+    return screen.width() > kWideScreen ? screen * 0.95 : kDesigned.boundedTo(screen);
+}
 
 QString fileOf(const QMimeData& data) {
     for (const QUrl& url : data.urls()) {
@@ -51,7 +59,7 @@ MainWindow::MainWindow(QSettings& settings, const QString& program, const std::v
       m_theme(theme) {
     setObjectName("mainWindow");
     setAcceptDrops(true);
-    resize(kDesigned);
+    resize(firstSize());
     setMinimumSize(960, 600);
     buildCentre(views);
     addCommands();

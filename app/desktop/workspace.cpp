@@ -114,28 +114,30 @@ void Workspace::resetLayout() {
         addDockWidget(areas[i], m_panels[i]);
         m_panels[i]->show();
     }
-    const bool two = window()->width() >= kWideEnoughForTwo;
-    ViewDock* timeline = nullptr;
+    placeViews(window()->width() >= kWideEnoughForTwo);
+    resizeDocks({m_panels[0], m_panels[1]}, {270, 230}, Qt::Horizontal);
+    resizeDocks({m_panels[2]}, {120}, Qt::Vertical);
+}
+
+void Workspace::placeViews(bool twoSideBySide) {
     ViewDock* first = nullptr;
     for (ViewDock* dock : m_views) {
         dock->setFloating(false);
-        m_viewArea->addDockWidget(Qt::LeftDockWidgetArea, dock);
-        dock->show();
-        if (two && dock->view().name() == "timeline") {
-            timeline = dock;
-        } else if (first == nullptr) {
+        const bool aside = twoSideBySide && dock->view().name() == "timeline";
+        if (first == nullptr) {
+            m_viewArea->addDockWidget(Qt::LeftDockWidgetArea, dock);
             first = dock;
+        } else if (aside) {
+            m_viewArea->addDockWidget(Qt::RightDockWidgetArea, dock);
+            m_viewArea->resizeDocks({first, dock}, {1, 1}, Qt::Horizontal);
         } else {
             m_viewArea->tabifyDockWidget(first, dock);
         }
+        dock->show();
     }
-    if (first != nullptr) {
-        if (timeline != nullptr) m_viewArea->splitDockWidget(first, timeline, Qt::Horizontal);
-        first->raise();
-        setCurrent(first);
-    }
-    resizeDocks({m_panels[0], m_panels[1]}, {270, 230}, Qt::Horizontal);
-    resizeDocks({m_panels[2]}, {120}, Qt::Vertical);
+    if (first == nullptr) return;
+    first->raise();
+    setCurrent(first);
 }
 
 void Workspace::saveLayout(QSettings& settings) const {

@@ -48,6 +48,8 @@ signals:
 
 private:
     QDockWidget* addPanel(const QString& name, const QString& title, QWidget* content, Qt::DockWidgetArea area);
+    /// Tabs them all, or all but the timeline, which then stands at the right.
+    void placeViews(bool twoSideBySide);
     void setCurrent(ViewDock* dock);
 
     QMainWindow* m_viewArea;

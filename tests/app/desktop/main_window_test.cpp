@@ -214,6 +214,16 @@ TEST_F(MainWindowTest, KeepsItsLayoutUntilItIsReset) {
     EXPECT_TRUE(runs->isVisible());
 }
 
+TEST_F(MainWindowTest, StandardLayoutShowsTheTimelineBesideTheOthersWhereThereIsRoom) {
+    window->openSession(first);
+    const auto timelineIsVisible = [this] { return window->workspace().views()[2]->view().isVisible(); };
+    EXPECT_FALSE(timelineIsVisible());
+    window->resize(1900, 1000);
+    window->commands().action("window.reset")->trigger();
+    EXPECT_TRUE(test::waitUntil(timelineIsVisible));
+    EXPECT_TRUE(window->workspace().views()[0]->view().isVisible());
+}
+
 TEST_F(MainWindowTest, StartsWithTheStandardLayoutWhereTheKeptOneIsDamaged) {
     settings.setValue("layout/workspace", QByteArray("nonsense"));
     settings.setValue("layout/views", QByteArray("nonsense"));
