@@ -25,8 +25,10 @@ LegendStrip::LegendStrip(QWidget* parent) : QWidget(parent), m_theme(&Theme::lig
 
 void LegendStrip::setEntries(std::vector<LegendEntry> entries) {
     if (entries == m_entries) return;
+    const int before = heightForWidth(width());
     m_entries = std::move(entries);
-    updateGeometry();
+    // Numbers that change in a live run must not lay the whole page out anew.
+    if (heightForWidth(width()) != before) updateGeometry();
     update();
 }
 

@@ -12,6 +12,9 @@ namespace expertscope {
 namespace {
 
 constexpr double kRadius = 6;
+constexpr int kFigureMargin = 6;
+constexpr int kFigureSide = 10;
+constexpr int kNarrowestFigure = 120;
 
 void paintFrame(QWidget& widget, const Theme& theme) {
     QPainter painter(&widget);
@@ -19,6 +22,12 @@ void paintFrame(QWidget& widget, const Theme& theme) {
     painter.setPen(QPen(theme.grid(), 1));
     painter.setBrush(theme.background());
     painter.drawRoundedRect(QRectF(widget.rect()).adjusted(0.5, 0.5, -0.5, -0.5), kRadius, kRadius);
+}
+
+QFont largeFont() {
+    QFont font = plotFont();
+    font.setPointSizeF(16);
+    return font;
 }
 
 void setColour(QLabel* label, const QColor& color) {
@@ -53,38 +62,51 @@ void Card::setTheme(const Theme& theme) {
 void Card::paintEvent(QPaintEvent*) { paintFrame(*this, *m_theme); }
 
 Figure::Figure(const QString& name, const QString& explanation, QWidget* parent)
-    : QWidget(parent),
-      m_name(new QLabel(name, this)),
-      m_value(new QLabel(this)),
-      m_note(new QLabel(this)),
-      m_theme(&Theme::light()) {
+    : QWidget(parent), m_name(name), m_explanation(explanation), m_theme(&Theme::light()) {
+    setFont(plotFont());
     setToolTip(explanation);
-    QFont large = plotFont();
-    large.setPointSizeF(16);
-    m_value->setFont(large);
-    for (QLabel* label : {m_name, m_note})
-        label->setFont(plotFont());
-    auto* layout = new QVBoxLayout(this);
-    layout->setContentsMargins(12, 6, 12, 6);
-    layout->setSpacing(0);
-    for (QLabel* label : {m_name, m_value, m_note})
-        layout->addWidget(label);
+    setAccessibleName(name);
+    setSizePolicy(QSizePolicy::Preferred, QSizePolicy::Fixed);
 }
 
 void Figure::setValue(const QString& value, const QString& note) {
-    m_value->setText(value);
-    m_note->setText(note);
+    if (value == m_value && note == m_note) return;
+    m_value = value;
+    m_note = note;
+    setToolTip(QStringLiteral("%1\n%2 · %3").arg(m_explanation, value, note));  // the note may be cut
+    setAccessibleDescription(value + QStringLiteral(", ") + note);
+    update();
 }
 
 void Figure::setTheme(const Theme& theme) {
     m_theme = &theme;
-    setColour(m_name, theme.mutedText());
-    setColour(m_value, theme.text());
-    setColour(m_note, theme.mutedText());
     update();
 }
 
-void Figure::paintEvent(QPaintEvent*) { paintFrame(*this, *m_theme); }
+QSize Figure::sizeHint() const {
+    const int height = 2 * QFontMetrics(font()).height() + QFontMetrics(largeFont()).height() + 2 * kFigureMargin;
+    return {QFontMetrics(font()).horizontalAdvance(m_name) + 2 * kFigureSide, height};
+}
+
+QSize Figure::minimumSizeHint() const { return {kNarrowestFigure, sizeHint().height()}; }
+
+void Figure::paintEvent(QPaintEvent*) {
+    paintFrame(*this, *m_theme);
+    QPainter painter(this);
+    QRect line = rect().adjusted(kFigureSide, kFigureMargin, -kFigureSide, 0);
+    const auto write = [&](const QString& text, const QFont& font, const QColor& color) {
+        const QFontMetrics metrics(font);
+        line.setHeight(metrics.height());
+        painter.setFont(font);
+        painter.setPen(color);
+        painter.drawText(line, static_cast<int>(Qt::AlignLeft | Qt::AlignVCenter),
+                         metrics.elidedText(text, Qt::ElideRight, line.width()));
+        line.moveTop(line.bottom() + 1);
+    };
+    write(m_name, font(), m_theme->mutedText());
+    write(m_value, largeFont(), m_theme->text());
+    write(m_note, font(), m_theme->mutedText());
+}
 
 Badge::Badge(QWidget* parent) : QWidget(parent) {
     setFont(plotFont());
@@ -92,9 +114,10 @@ Badge::Badge(QWidget* parent) : QWidget(parent) {
 }
 
 void Badge::setBadge(const QString& text, const QColor& color, const QString& explanation) {
+    setToolTip(explanation);
+    if (text == m_text && color == m_color) return;
     m_text = text;
     m_color = color;
-    setToolTip(explanation);
     setVisible(!text.isEmpty());
     updateGeometry();
     update();

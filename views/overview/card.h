@@ -38,21 +38,25 @@ private:
     const Theme* m_theme;
 };
 
-/// A number to be seen from afar: its name above, what belongs to it below.
+/// A number to be seen from afar: its name above, what belongs to it below. Its size does not depend on the number, so
+/// that one that changes ten times a second moves nothing.
 class Figure : public QWidget {
     Q_OBJECT
 public:
     Figure(const QString& name, const QString& explanation, QWidget* parent = nullptr);
     void setValue(const QString& value, const QString& note);
     void setTheme(const Theme& theme);
+    QSize sizeHint() const override;
+    QSize minimumSizeHint() const override;
 
 protected:
     void paintEvent(QPaintEvent* event) override;
 
 private:
-    QLabel* m_name;
-    QLabel* m_value;
-    QLabel* m_note;
+    QString m_name;
+    QString m_explanation;
+    QString m_value;
+    QString m_note;
     const Theme* m_theme;
 };
 

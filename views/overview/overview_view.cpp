@@ -6,7 +6,6 @@
 #include <QScrollArea>
 #include <QVBoxLayout>
 #include <algorithm>
-#include <cmath>
 
 #include <qcustomplot.h>
 
@@ -18,18 +17,19 @@
 #include "views/base/theme.h"
 #include "views/base/view_export.h"
 #include "views/overview/card.h"
+#include "views/overview/run_texts.h"
 #include "views/overview/stacked_bar.h"
 
 namespace expertscope {
 namespace {
 
 constexpr int kRefreshMilliseconds = 80;
+constexpr int kReadingMilliseconds = 500;  // what changes faster cannot be read
 constexpr int kWidthOfTwoColumns = 700;
 constexpr int kWidthOfThreeColumns = 1240;
 constexpr int kWidthOfAllFigures = 900;
+constexpr int kWidthOfThreeFigures = 440;
 constexpr int kSpacing = 8;
-
-QString html(const QString& text) { return text.toHtmlEscaped().replace(QChar('\n'), QStringLiteral("<br>")); }
 
 }  // namespace
 
@@ -76,9 +76,8 @@ OverviewView::OverviewView(SessionModel& session, SelectionModel& selection, QWi
         if (!m_refreshTimer.isActive()) m_refreshTimer.start();
     };
     connect(&m_refreshTimer, &QTimer::timeout, this, [this] {
-        // The text's layout is costly: a hidden page waits until it is shown.
         if (isVisible()) {
-            refresh();
+            follow();
         } else {
             m_stale = true;
         }
@@ -157,21 +156,20 @@ void OverviewView::buildCards() {
         m_barsCard->body()->addWidget(bar);
     m_barsCard->body()->addStretch();
 
-    m_text = new WrappedLabel;
+    m_text = new RunTexts;
+    m_text->setMinimumHeight(150);
     m_notes = new WrappedLabel;
-    for (QLabel* label : {m_text, m_notes}) {
-        label->setTextFormat(Qt::RichText);
-        label->setTextInteractionFlags(Qt::TextSelectableByMouse);
-        label->setAlignment(Qt::AlignLeft | Qt::AlignTop);
-        label->setFont(plotFont());
-    }
+    m_notes->setTextFormat(Qt::RichText);
+    m_notes->setTextInteractionFlags(Qt::TextSelectableByMouse);
+    m_notes->setAlignment(Qt::AlignLeft | Qt::AlignTop);
+    m_notes->setFont(plotFont());
     m_textCard->body()->addWidget(m_text, 1);
     m_notesCard->body()->addWidget(m_notes, 1);
 }
 
 void OverviewView::arrange(int width) {
     const int columns = width >= kWidthOfThreeColumns ? 3 : width >= kWidthOfTwoColumns ? 2 : 1;
-    const int figures = width >= kWidthOfAllFigures ? 6 : 3;
+    const int figures = width >= kWidthOfAllFigures ? 6 : width >= kWidthOfThreeFigures ? 3 : 2;
     if (figures != m_arrangedFigures) {
         m_arrangedFigures = figures;
         int index = 0;
@@ -199,8 +197,9 @@ void OverviewView::arrange(int width) {
         auto* stack = new QVBoxLayout;
         stack->setSpacing(kSpacing);
         for (Card* card : plan[column])
-            stack->addWidget(card, card == m_speedCard ? 1 : 0);
-        if (column != 1) stack->addStretch(1);  // cards stay as tall as what they hold; the plot takes the rest
+            stack->addWidget(card, card == m_textCard ? 2 : card == m_speedCard ? 1 : 0);
+        // Other cards stay as tall as what they hold; plot and text take the rest.
+        if (std::ranges::find(plan[column], m_textCard) == plan[column].end()) stack->addStretch(1);
         m_columnGrid->addLayout(stack, 0, static_cast<int>(column));
     }
 }
@@ -225,9 +224,10 @@ void OverviewView::setTheme(const Theme& theme) {
         bar->setTheme(theme);
     applyTheme(*m_speedPlot, theme);
     m_speedGraph->setPen(QPen(theme.color(Meaning::Compute), 1.5));
+    m_text->setTheme(theme);
     m_empty->setTheme(theme);
-    m_shownFacts.clear();  // their colours are part of them
-    m_shownTexts.clear();
+    for (const auto& [name, value] : m_factLabels)
+        name->setPalette(muted);
     if (m_model.hasRun()) refresh();
 }
 
@@ -253,200 +253,32 @@ void OverviewView::refresh() {
     }
     m_empty->hide();
     arrange(width());
+    updateNumbers();
+    updateReading();
+}
+
+/// The live run's way: everything, but what takes reading not more often than it can be read.
+void OverviewView::follow() {
+    const bool readable = m_sinceReading.isValid() && !m_sinceReading.hasExpired(kReadingMilliseconds);
+    const bool live = m_model.hasRun() && m_model.state() == RunState::Running;
+    if (!live || !readable) return refresh();
+    m_model.update();
+    updateNumbers();
+}
+
+void OverviewView::updateNumbers() {
     updateHeader();
     updateFigures();
-    updateFacts();
     updateBars();
+}
+
+void OverviewView::updateReading() {
+    m_sinceReading.start();
+    updateFacts();
     updateSpeed();
     updateTexts();
     updateNotes();
     updateTable();
-}
-
-void OverviewView::updateHeader() {
-    const RunDescription& run = m_session.trace()->entry().description;
-    m_headline->setText(QStringLiteral("%1 · %2").arg(m_model.policy(), QString::fromStdString(run.eviction)));
-    m_exactBadge->setBadge(m_model.exact() ? QStringLiteral("exact") : QStringLiteral("approximate"),
-                           m_theme->color(m_model.exact() ? Meaning::Hit : Meaning::InFlight),
-                           m_model.exact()
-                               ? QStringLiteral("The logits are those of the all-resident run, bit for bit.")
-                               : QStringLiteral("The policy changes what the model computes; see its fidelity."));
-    m_pacedBadge->setBadge(
-        m_model.paced() ? QStringLiteral("paced ") + QString::fromStdString(run.link) : QString(),
-        m_theme->color(Meaning::TransferDemand),
-        QStringLiteral("Transfers were slowed down to this link; speeds are those of the link, not of this machine."));
-    const bool live = m_model.state() == RunState::Running;
-    const bool wrong = m_model.state() == RunState::Crashed || m_model.state() == RunState::Failed;
-    const QString word = live                                       ? QStringLiteral("● live")
-                         : wrong                                    ? QStringLiteral("ended early")
-                         : m_model.state() == RunState::Interrupted ? QStringLiteral("interrupted")
-                                                                    : QString();
-    m_liveBadge->setBadge(word, m_theme->color(live ? Meaning::Compute : Meaning::Wait), m_model.stateSentence());
-    QString sentence = m_model.stateSentence();
-    if (m_model.fromTrace() && !live) sentence += QStringLiteral(" Figures are counted from what was recorded.");
-    m_state->setText(sentence);
-}
-
-void OverviewView::updateFigures() {
-    const RunSummary& f = m_model.figures();
-    const auto speed = [](double value) { return value > 0 ? numberText(value, "tok/s") : QStringLiteral("–"); };
-    const auto time = [](double ms) { return ms > 0 ? millisecondsText(ms) : QStringLiteral("–"); };
-    m_decode->setValue(speed(f.decodeTokensPerSecond),
-                       QStringLiteral("%1 generated").arg(countText(f.generatedTokens)));
-    m_prefill->setValue(speed(f.prefillTokensPerSecond),
-                        QStringLiteral("%1 prompt tokens").arg(countText(f.promptTokens)));
-    const auto requests = static_cast<std::int64_t>(m_session.trace()->requests().size());
-    m_ttft->setValue(time(f.ttftMs), requests == 1 ? QStringLiteral("1 request")
-                                                   : QStringLiteral("%1 requests").arg(countText(requests)));
-    m_tpot->setValue(time(f.tpotP50Ms), QStringLiteral("p90 %1 · p99 %2").arg(time(f.tpotP90Ms), time(f.tpotP99Ms)));
-    m_hitRate->setValue(percentText(f.hits, f.accesses), QStringLiteral("of %1 accesses").arg(countText(f.accesses)));
-    m_waitShare->setValue(f.totalMs > 0 ? percentText(f.waitMs / f.totalMs) : QStringLiteral("–"),
-                          QStringLiteral("%1 of %2").arg(millisecondsText(f.waitMs), millisecondsText(f.totalMs)));
-}
-
-void OverviewView::updateFacts() {
-    const std::vector<OverviewFact> facts = m_model.facts();
-    if (facts == m_shownFacts) return;
-    m_shownFacts = facts;
-    while (QLayoutItem* item = m_factsGrid->takeAt(0)) {
-        delete item->widget();
-        delete item;
-    }
-    QPalette muted = m_theme->palette();
-    muted.setColor(QPalette::WindowText, m_theme->mutedText());
-    for (int row = 0; row < static_cast<int>(facts.size()); ++row) {
-        const OverviewFact& fact = facts[static_cast<std::size_t>(row)];
-        auto* name = new QLabel(fact.name);
-        auto* value = new WrappedLabel(fact.value);
-        name->setPalette(muted);
-        for (QLabel* label : std::initializer_list<QLabel*>{name, value})
-            label->setFont(plotFont());
-        value->setTextFormat(Qt::PlainText);
-        value->setToolTip(fact.exact);
-        value->setTextInteractionFlags(Qt::TextSelectableByMouse);
-        m_factsGrid->addWidget(name, row, 0, Qt::AlignTop);
-        m_factsGrid->addWidget(value, row, 1);
-    }
-}
-
-void OverviewView::updateBars() {
-    const RunSummary& f = m_model.figures();
-    const auto colour = [this](Meaning meaning) { return m_theme->color(meaning); };
-    const auto counted = [&](const char* name, std::int64_t count, Meaning meaning) {
-        return BarPart{QString::fromUtf8(name), countText(count), static_cast<double>(count), colour(meaning),
-                       Pattern::Solid};
-    };
-    m_accessBar->setParts(
-        countText(f.accesses),
-        {counted("● hits", f.hits, Meaning::Hit), counted("◐ in flight", f.hitsInFlight, Meaning::InFlight),
-         counted("○ misses", f.misses, Meaning::Miss)},
-        "No layer has needed an expert yet.");
-    const auto moved = [&](const char* name, Bytes bytes, Meaning meaning, Pattern pattern = Pattern::Solid) {
-        return BarPart{QString::fromUtf8(name), bytesText(bytes), static_cast<double>(bytes.count()), colour(meaning),
-                       pattern};
-    };
-    m_transferBar->setParts(
-        QStringLiteral("%1 over the link").arg(bytesText(f.moved)),
-        {moved("on demand", f.demand, Meaning::TransferDemand),
-         moved("prefetch useful", f.useful, Meaning::PrefetchUseful), moved("late", f.late, Meaning::PrefetchLate),
-         moved("wasted", f.wasted, Meaning::PrefetchWasted, Pattern::DiagonalHatch),
-         moved("cancelled", f.cancelled, Meaning::PrefetchCancelled, Pattern::Outline)},
-        "Nothing has moved during the run.");
-    const auto spent = [&](const char* name, double ms, QColor color, Pattern pattern) {
-        return BarPart{QString::fromUtf8(name), millisecondsText(ms), ms, color, pattern};
-    };
-    m_timeBar->setParts(millisecondsText(f.totalMs),
-                        {spent("compute", f.computeMs, colour(Meaning::Compute), Pattern::Solid),
-                         spent("wait", f.waitMs, colour(Meaning::Wait), Pattern::CrossHatch),
-                         spent("other", f.otherMs, m_theme->mutedText(), Pattern::Solid)},
-                        "No step has run yet.");
-}
-
-void OverviewView::updateSpeed() {
-    const std::vector<TokenRate> rates = m_model.rates();
-    QVector<double> keys, values;
-    double highest = 0;
-    for (std::size_t i = 0; i < rates.size(); ++i) {
-        keys.append(static_cast<double>(i + 1));
-        values.append(rates[i].tokensPerSecond);  // NaN breaks the line between requests
-        if (std::isfinite(rates[i].tokensPerSecond)) highest = std::max(highest, rates[i].tokensPerSecond);
-    }
-    m_speedGraph->setData(keys, values, true);
-    m_speedPlot->xAxis->setRange(0, std::max<double>(8, static_cast<double>(rates.size())));
-    m_speedPlot->yAxis->setRange(0, highest > 0 ? highest * 1.08 : 1);
-    m_speedPlot->replot(QCustomPlot::rpQueuedReplot);
-}
-
-void OverviewView::updateTexts() {
-    std::vector<OverviewText> texts = m_model.texts();
-    if (texts == m_shownTexts) return;
-    m_shownTexts = std::move(texts);
-    const QString muted = m_theme->mutedText().name();
-    QString page;
-    for (const OverviewText& item : m_shownTexts) {
-        page += QStringLiteral("<p style='margin:0 0 8px 0'><span style='color:%1'>%2</span><br>")
-                    .arg(muted, html(item.title));
-        if (!item.prompt.isEmpty())
-            page += QStringLiteral("<span style='color:%1'>%2</span>").arg(muted, html(item.prompt));
-        page += html(item.text) + QStringLiteral("</p>");
-    }
-    m_text->setText(page);
-    m_textCard->setVisible(!m_shownTexts.empty());
-}
-
-void OverviewView::updateNotes() {
-    const std::vector<OverviewNote> notes = m_model.notes();
-    QString page;
-    for (const OverviewNote& note : notes) {
-        const bool bad = note.severity >= Severity::DataLoss;
-        const QColor color = bad ? m_theme->color(Meaning::Wait) : m_theme->text();
-        const char* sign = bad ? "⚠ " : note.severity == Severity::Warning ? "! " : "· ";
-        page += QStringLiteral("<p style='margin:0 0 4px 0;color:%1'>%2</p>")
-                    .arg(color.name(), QString::fromUtf8(sign) + html(note.text));
-    }
-    m_notes->setText(page);
-    m_notesCard->setVisible(!notes.empty());
-}
-
-void OverviewView::updateTable() {
-    const RunSummary& f = m_model.figures();
-    std::vector<std::vector<TableCell>> rows;
-    const auto count = [&](const char* name, std::int64_t value) {
-        rows.push_back({QString::fromUtf8(name), {countText(value), static_cast<qlonglong>(value)}});
-    };
-    const auto bytes = [&](const char* name, Bytes value) {
-        rows.push_back({QString::fromUtf8(name), {bytesText(value), static_cast<qlonglong>(value.count())}});
-    };
-    const auto number = [&](const char* name, double value, const char* unit) {
-        rows.push_back({QString::fromUtf8(name), {numberText(value, QString::fromUtf8(unit)), value}});
-    };
-    for (const OverviewFact& fact : m_shownFacts)
-        rows.push_back({fact.name, fact.value});
-    rows.push_back({QStringLiteral("State"), m_model.stateSentence()});
-    count("Prompt tokens", f.promptTokens);
-    count("Generated tokens", f.generatedTokens);
-    number("Prefill speed", f.prefillTokensPerSecond, "tok/s");
-    number("Decode speed", f.decodeTokensPerSecond, "tok/s");
-    number("Time to first token", f.ttftMs, "ms");
-    number("Time per output token, p50", f.tpotP50Ms, "ms");
-    number("Time per output token, p90", f.tpotP90Ms, "ms");
-    number("Time per output token, p99", f.tpotP99Ms, "ms");
-    count("Accesses", f.accesses);
-    count("Hits", f.hits);
-    count("Hits in flight", f.hitsInFlight);
-    count("Misses", f.misses);
-    bytes("Demand bytes", f.demand);
-    bytes("Prefetch bytes", f.prefetch);
-    bytes("Moved bytes", f.moved);
-    bytes("Useful bytes", f.useful);
-    bytes("Late bytes", f.late);
-    bytes("Wasted bytes", f.wasted);
-    bytes("Cancelled bytes", f.cancelled);
-    number("Time, total", f.totalMs, "ms");
-    number("Time, compute", f.computeMs, "ms");
-    number("Time, wait", f.waitMs, "ms");
-    number("Time, other", f.otherMs, "ms");
-    m_table->setTable({"What", "Value"}, std::move(rows));
 }
 
 QAbstractItemModel* OverviewView::table() { return m_table; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <QElapsedTimer>
 #include <QTimer>
 #include <vector>
 
@@ -19,11 +20,14 @@ class Badge;
 class Card;
 class EmptyState;
 class Figure;
+class RunTexts;
 class StackedBar;
+class WrappedLabel;
 class TableModel;
 
 /// A run at a glance: what was run, how fast, what its experts were found as, what moved, where the time went, what it
-/// said.
+/// said. While a run is live its numbers follow at once, and what takes reading (texts, notes, facts, the curve) twice
+/// a second.
 class OverviewView : public View {
     Q_OBJECT
 public:
@@ -48,6 +52,9 @@ private:
     void buildCards();
     void arrange(int width);
     void takeTrace();
+    void follow();
+    void updateNumbers();
+    void updateReading();
     void updateHeader();
     void updateFigures();
     void updateFacts();
@@ -64,7 +71,8 @@ private:
     EmptyState* m_empty;
     TableModel* m_table;
     QTimer m_refreshTimer;
-    bool m_stale = false;  ///< something came while the page was hidden
+    QElapsedTimer m_sinceReading;  ///< since the slow parts were brought up to date
+    bool m_stale = false;          ///< something came while the page was hidden
 
     QLabel* m_headline;
     QLabel* m_state;
@@ -81,10 +89,10 @@ private:
     QCustomPlot* m_speedPlot;
     QCPGraph* m_speedGraph;
     StackedBar *m_accessBar, *m_transferBar, *m_timeBar;
-    QLabel* m_text;
+    RunTexts* m_text;
     QLabel* m_notes;
     std::vector<OverviewFact> m_shownFacts;
-    std::vector<OverviewText> m_shownTexts;
+    std::vector<std::pair<QLabel*, WrappedLabel*>> m_factLabels;  ///< name and value, a row each
     int m_arrangedColumns = 0;
     int m_arrangedFigures = 0;
 };

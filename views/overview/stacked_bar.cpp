@@ -95,7 +95,9 @@ void StackedBar::setTheme(const Theme& theme) {
 
 void StackedBar::setParts(const QString& total, const std::vector<BarPart>& parts, const QString& nothing) {
     const double whole = sum(parts);
-    m_total->setText(whole > 0 ? total : QString());
+    if (const QString shown = whole > 0 ? total : QString(); shown != m_total->text()) m_total->setText(shown);
+    if (parts == m_parts && m_nothing->text() == nothing) return;
+    m_parts = parts;
     m_nothing->setText(nothing);
     m_nothing->setVisible(whole <= 0);
     m_plot->setVisible(whole > 0);

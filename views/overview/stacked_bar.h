@@ -23,6 +23,7 @@ struct BarPart {
     double amount = 0;
     QColor color;
     Pattern pattern = Pattern::Solid;
+    bool operator==(const BarPart&) const = default;
 };
 
 /// Boxes side by side as long as their shares, from 0 to 1 on the key axis; parts of nothing are left out.
@@ -45,6 +46,7 @@ private:
     DrawListPlottable* m_bar;
     LegendStrip* m_legend;
     const Theme* m_theme;
+    std::vector<BarPart> m_parts;
 };
 
 }  // namespace expertscope

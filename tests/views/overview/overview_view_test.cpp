@@ -3,6 +3,8 @@
 
 #include <QImage>
 #include <QLabel>
+#include <QScrollArea>
+#include <QScrollBar>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,6 +13,8 @@
 #include "views/base/selection.h"
 #include "views/base/session_model.h"
 #include "views/base/theme.h"
+#include "views/overview/card.h"
+#include "views/overview/run_texts.h"
 #include "views/overview/stacked_bar.h"
 
 namespace expertscope {
@@ -24,6 +28,45 @@ TEST(StackedBar, MakesBoxesAsLongAsTheirShares) {
     EXPECT_EQ(list.rects[0].rect, QRectF(0, 0, 0.75, 1));
     EXPECT_EQ(list.rects[1].rect, QRectF(0.75, 0, 0.25, 1));
     EXPECT_EQ(list.rects[1].label, "25.0 %");
+}
+
+TEST(RunTexts, GrowWhereTextCameAndKeepWhatTheReaderSelected) {
+    RunTexts texts;
+    const OverviewText first{"english", "Once", " upon a"};
+    texts.setTexts({first}, true);
+    EXPECT_EQ(texts.toPlainText(), "english\nOnce upon a");
+    QTextCursor reader = texts.textCursor();
+    reader.setPosition(8);
+    reader.setPosition(12, QTextCursor::KeepAnchor);
+    texts.setTextCursor(reader);
+
+    OverviewText grown = first;
+    grown.text += " time";
+    texts.setTexts({grown}, true);
+    EXPECT_EQ(texts.toPlainText(), "english\nOnce upon a time");
+    EXPECT_EQ(texts.textCursor().selectedText(), "Once");
+
+    grown.title = "english, done";
+    texts.setTexts({grown, {"french", "Il", " était"}}, true);
+    EXPECT_EQ(texts.toPlainText(), "english, done\nOnce upon a time\n\nfrench\nIl était");
+    texts.setTheme(Theme::dark());
+    EXPECT_EQ(texts.toPlainText(), "english, done\nOnce upon a time\n\nfrench\nIl était");
+    texts.setTexts({}, true);
+    EXPECT_EQ(texts.toPlainText(), "");
+}
+
+TEST(RunTexts, StayAtTheirEndWhileARunIsFollowed) {
+    RunTexts texts;
+    texts.resize(200, 80);
+    texts.show();
+    OverviewText text{"a", "", QString("line\n").repeated(40)};
+    texts.setTexts({text}, true);
+    EXPECT_EQ(texts.verticalScrollBar()->value(), texts.verticalScrollBar()->maximum());
+    EXPECT_GT(texts.verticalScrollBar()->maximum(), 0);
+    texts.verticalScrollBar()->setValue(3);  // somebody reads
+    text.text += QString("more\n").repeated(9);
+    texts.setTexts({text}, true);
+    EXPECT_EQ(texts.verticalScrollBar()->value(), 3);
 }
 
 class OverviewViewTest : public testing::Test {
@@ -81,6 +124,16 @@ TEST_F(OverviewViewTest, CutsNoWord) {
             EXPECT_GE(label->width(), label->sizeHint().width())
                 << label->text().toStdString() << " at " << size.width();
         }
+    }
+}
+
+TEST_F(OverviewViewTest, IsNeverWiderThanItsPlace) {
+    for (const int width : {380, 460, 700, 1440}) {
+        view.resize(width, 700);
+        view.exportTo(written.path("o.png"), QSize(width, 700));
+        const auto* scroll = view.findChild<QScrollArea*>();
+        EXPECT_LE(scroll->widget()->width(), width);
+        EXPECT_LE(scroll->widget()->minimumSizeHint().width(), width);
     }
 }
 

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "views/overview/run_texts.h"
+
+#include <QScrollBar>
+#include <algorithm>
+
+#include "views/base/plot_style.h"
+#include "views/base/theme.h"
+
+namespace expertscope {
+namespace {
+
+constexpr int kTabCharacters = 4;
+
+QTextCharFormat inColour(const QColor& color) {
+    QTextCharFormat format;
+    format.setForeground(color);
+    return format;
+}
+
+/// Whether `now` is `before` with more text generated.
+bool hasOnlyGrown(const OverviewText& before, const OverviewText& now) {
+    return now.title == before.title && now.prompt == before.prompt && now.text.startsWith(before.text);
+}
+
+}  // namespace
+
+RunTexts::RunTexts(QWidget* parent) : QPlainTextEdit(parent), m_theme(&Theme::light()) {
+    setReadOnly(true);
+    setUndoRedoEnabled(false);
+    setFrameShape(QFrame::NoFrame);
+    setFont(plotFont());
+    setTabStopDistance(kTabCharacters * QFontMetricsF(font()).horizontalAdvance(QLatin1Char('0')));
+    setTabChangesFocus(true);
+    document()->setDocumentMargin(0);
+    setAccessibleName(QStringLiteral("Texts of the run"));
+}
+
+void RunTexts::setTheme(const Theme& theme) {
+    m_theme = &theme;
+    QPalette palette = theme.palette();
+    palette.setColor(QPalette::Base, theme.background());
+    setPalette(palette);
+    const std::vector<OverviewText> shown = m_shown;
+    setTexts({}, false);  // colours are part of the text
+    setTexts(shown, false);
+}
+
+void RunTexts::setTexts(const std::vector<OverviewText>& texts, bool follow) {
+    const auto differs = std::ranges::mismatch(m_shown, texts);
+    const auto kept = static_cast<std::size_t>(differs.in1 - m_shown.begin());
+    if (kept == m_shown.size() && kept == texts.size()) return;
+    QScrollBar* bar = verticalScrollBar();
+    const bool atEnd = bar->value() == bar->maximum();
+    const bool lastGrew = kept + 1 == m_shown.size() && kept < texts.size() && hasOnlyGrown(m_shown[kept], texts[kept]);
+    if (lastGrew) {
+        QTextCursor cursor(document());
+        cursor.movePosition(QTextCursor::End);
+        cursor.insertText(texts[kept].text.mid(m_shown[kept].text.size()), inColour(m_theme->text()));
+        m_shown[kept] = texts[kept];
+    } else if (kept < m_shown.size()) {
+        QTextCursor cursor(document());
+        cursor.setPosition(m_starts[kept]);
+        cursor.movePosition(QTextCursor::End, QTextCursor::KeepAnchor);
+        cursor.removeSelectedText();
+        m_shown.resize(kept);
+        m_starts.resize(kept);
+    }
+    for (std::size_t i = m_shown.size(); i < texts.size(); ++i)
+        append(texts[i]);
+    if (follow && atEnd) bar->setValue(bar->maximum());
+}
+
+void RunTexts::append(const OverviewText& item) {
+    QTextCursor cursor(document());
+    cursor.movePosition(QTextCursor::End);
+    m_starts.push_back(cursor.position());
+    const QTextCharFormat muted = inColour(m_theme->mutedText());
+    cursor.insertText((m_shown.empty() ? QString() : QStringLiteral("\n\n")) + item.title + QLatin1Char('\n'), muted);
+    cursor.insertText(item.prompt, muted);
+    cursor.insertText(item.text, inColour(m_theme->text()));
+    m_shown.push_back(item);
+}
+
+}  // namespace expertscope
