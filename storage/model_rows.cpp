@@ -5,13 +5,40 @@
 #include <vector>
 
 #include "storage/row_fields.h"
+#include "storage/schema.h"
 
 namespace expertscope {
 namespace {
 
 auto tied(const ModelFacts& m) {
     return std::tie(m.name, m.family, m.path, m.fingerprint, m.layers, m.experts, m.topK, m.hidden, m.vocabulary,
-                    m.context, m.expertBytes, m.totalExpertBytes, m.hasPreGates, m.gateDiversity);
+                    m.context, m.expertBytes, m.totalExpertBytes, m.hasPreGates, m.gateDiversity, m.layerExpertBytes);
+}
+
+/// Sessions made by earlier versions have no such table.
+bool knowsLayerSizes(Database& database) {
+    Statement known(database.handle(), "SELECT 1 FROM sqlite_master WHERE name='layer_expert_bytes'");
+    return known.step();
+}
+
+void readLayerSizes(Database& database, std::int64_t modelId, ModelFacts& model) {
+    if (!knowsLayerSizes(database)) return;
+    Statement sizes(database.handle(), "SELECT expert_bytes FROM layer_expert_bytes WHERE model_id=? ORDER BY layer");
+    sizes.bind(1, modelId);
+    while (sizes.step())
+        model.layerExpertBytes.push_back(Bytes(sizes.integer(0)));
+}
+
+void addLayerSizes(Database& database, std::int64_t modelId, const ModelFacts& model) {
+    if (model.layerExpertBytes.empty()) return;
+    if (!knowsLayerSizes(database)) database.execute(kLayerExpertBytesSql);
+    Statement size(database.handle(), "INSERT INTO layer_expert_bytes(model_id, layer, expert_bytes) VALUES(?, ?, ?)");
+    for (std::size_t i = 0; i < model.layerExpertBytes.size(); ++i) {
+        size.bind(1, modelId);
+        size.bind(2, static_cast<std::int64_t>(i));
+        size.bind(3, model.layerExpertBytes[i].count());
+        size.run();
+    }
 }
 
 }  // namespace
@@ -27,6 +54,7 @@ ModelFacts readModel(Database& database, std::int64_t modelId) {
     while (layers.step()) {
         model.gateDiversity.push_back(static_cast<float>(layers.real(0)));
     }
+    readLayerSizes(database, modelId, model);
     return model;
 }
 
@@ -52,6 +80,7 @@ std::int64_t findOrAddModel(Database& database, const ModelFacts& model) {
         layer.bind(3, static_cast<double>(model.gateDiversity[i]));
         layer.run();
     }
+    addLayerSizes(database, modelId, model);
     return modelId;
 }
 

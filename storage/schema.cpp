@@ -158,4 +158,13 @@ CREATE INDEX chunk_run ON chunk(run_id);
 CREATE INDEX chunk_run_kind ON chunk(run_id, kind);
 )sql";
 
+const char* const kLayerExpertBytesSql = R"sql(
+CREATE TABLE layer_expert_bytes(
+    model_id INTEGER NOT NULL REFERENCES model,
+    layer INTEGER NOT NULL,
+    expert_bytes INTEGER NOT NULL,
+    PRIMARY KEY(model_id, layer)
+) STRICT, WITHOUT ROWID;
+)sql";
+
 }  // namespace expertscope

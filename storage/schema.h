@@ -12,5 +12,7 @@ inline constexpr std::int64_t kFormatVersion = 1;
 
 /// The statements that make the tables of an empty session file. docs/FORMAT.md explains every column.
 extern const char* const kSchemaSql;
+/// The table that a session gets with the first model whose layers have experts of different sizes.
+extern const char* const kLayerExpertBytesSql;
 
 }  // namespace expertscope

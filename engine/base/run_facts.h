@@ -26,10 +26,22 @@ struct ModelFacts {
     std::int32_t hidden = 0;
     std::int32_t vocabulary = 0;
     std::int32_t context = 0;  ///< longest context in tokens
-    Bytes expertBytes;         ///< of one expert
+    Bytes expertBytes;         ///< of one expert; their mean where layers differ
     Bytes totalExpertBytes;
     bool hasPreGates = false;
-    std::vector<float> gateDiversity;  ///< per layer: 1 − mean off-diagonal cosine similarity of the router's rows
+    std::vector<float> gateDiversity;     ///< per layer: 1 − mean off-diagonal cosine similarity of the router's rows
+    std::vector<Bytes> layerExpertBytes;  ///< per layer: of one of its experts; empty where all layers have expertBytes
+};
+
+/// What moving and computing an expert costs. Measured once, before the run, kept with it and constant for it, so that
+/// a policy that decides by costs decides the same in a replay.
+struct OffloadCosts {
+    Nanoseconds transfer;      ///< one expert over the link
+    Nanoseconds compute;       ///< one expert on the device, for one token
+    Nanoseconds computeToken;  ///< for each further token
+    Nanoseconds inPlace;       ///< one expert where it lies, for one token
+    Nanoseconds inPlaceToken;  ///< for each further token
+    bool known() const { return compute.count() > 0; }
 };
 
 struct RunDescription {
@@ -45,6 +57,7 @@ struct RunDescription {
     std::string io;    ///< "direct" | "buffered"
     bool reference = false;
     RecordSet record;
+    OffloadCosts costs;       ///< by which the policy decided; zero where it asked for none
     std::string command;      ///< command line that repeats the run
     std::string machineJson;  ///< CPU, cores, memory, kernel, versions
     std::string startedUtc;   ///< ISO 8601

@@ -102,6 +102,7 @@ RunDescription sampleDescription(int seed) {
     run.model.expertBytes = Bytes(110592 + seed);
     run.model.totalExpertBytes = Bytes(28311552 + seed);
     run.model.hasPreGates = seed % 2 == 1;
+    if (seed % 3 == 1) run.model.layerExpertBytes = {Bytes(1000 + seed), Bytes(2), Bytes(std::int64_t{1} << 40)};
     run.model.gateDiversity = {0.25f, 0.1f * static_cast<float>(seed), 0.75f};
     run.policy = "on-demand";
     run.eviction = "lru";
@@ -208,6 +209,9 @@ std::string text(const ModelFacts& m) {
                            m.context, m.expertBytes, m.totalExpertBytes, m.hasPreGates);
     for (const float value : m.gateDiversity) {
         out += join(value);
+    }
+    for (const Bytes size : m.layerExpertBytes) {
+        out += join(size);
     }
     return out;
 }

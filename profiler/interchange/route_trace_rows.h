@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/run_facts.h"
+
+namespace expertscope {
+
+/// One line of a route-trace: one expert that one layer chose for one token.
+struct RouteRow {
+    std::int64_t line = 0;  ///< in the file, from 1
+    std::int32_t turn = 0;
+    Phase phase = Phase::Prefill;
+    std::int32_t position = 0;  ///< of the token in its turn (column `step`)
+    LayerIndex layer;
+    std::int32_t slot = 0;
+    ExpertId expert;
+    float weight = 0;            ///< NaN where the tool did not know it
+    std::int32_t residency = 0;  ///< 0 miss, 1 hit, 2 hit of a prefetch
+    Bytes moved;                 ///< over the link for this row
+    bool dropped = false;        ///< chosen and left out
+};
+
+/// Reads a `route_trace v1` file (BigMoeOnEdge and tools after it) row by row, checking every field against the header.
+/// Every fault is a BadInputError that names file and line.
+class RouteTraceRows {
+public:
+    /// Reads the header. Throws BadInputError when the file is missing or is no such trace.
+    explicit RouteTraceRows(const std::filesystem::path& file);
+
+    /// What the header says of the model; `hidden`, `vocabulary` and `context` are not known (0).
+    const ModelFacts& model() const { return m_model; }
+    /// The next row; false after the last.
+    bool next(RouteRow& row);
+    /// Throws BadInputError: file, line, and `what` is wrong with it.
+    [[noreturn]] void refuse(std::int64_t line, const std::string& what) const;
+
+private:
+    bool nextLine(std::string& text);
+    void readHeader();
+    void readModel(std::string_view text);
+    void readLayer(std::string_view text);
+    void finishModel();
+    std::int64_t number(std::string_view field, const char* name, std::int64_t from, std::int64_t to) const;
+    float weight(std::string_view field) const;
+
+    std::filesystem::path m_file;
+    std::ifstream m_in;
+    std::int64_t m_line = 0;
+    ModelFacts m_model;
+    bool m_hasDropped = false;
+    std::vector<std::int64_t> m_layerBytes;  ///< −1 where the header has not named the layer
+};
+
+/// Whether the file begins as a route-trace does.
+bool isRouteTrace(const std::filesystem::path& file);
+
+}  // namespace expertscope
