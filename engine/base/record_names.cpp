@@ -20,11 +20,13 @@ constexpr std::array<std::string_view, 14> kSpanKinds{
     "head", "sample", "wait",      "transfer-demand", "transfer-prefetch", "transfer-preload", "predict"};
 constexpr std::array<std::string_view, 4> kLaneRoles{"compute", "worker", "transfer", "near-memory"};
 constexpr std::array<std::string_view, 3> kOutcomes{"hit", "in-flight", "miss"};
+constexpr std::array<std::string_view, 5> kSelectionActions{"run", "in-place", "low-precision", "dropped",
+                                                            "substituted"};
 constexpr std::array<std::string_view, 3> kResidencyChanges{"admit", "evict", "cancel"};
 constexpr std::array<std::string_view, 5> kResidencyReasons{"preload", "demand", "prefetch", "released", "run-end"};
 constexpr std::array<std::string_view, 3> kTransferPurposes{"demand", "prefetch", "preload"};
 constexpr std::array<std::string_view, 5> kTransferFates{"used", "useful", "late", "wasted", "cancelled"};
-constexpr std::array<std::string_view, 2> kPredictors{"pre-gate", "next-gate"};
+constexpr std::array<std::string_view, 4> kPredictors{"pre-gate", "next-gate", "own-gate", "policy"};
 constexpr std::array<std::string_view, 4> kSeverities{"info", "warning", "data-loss", "error"};
 constexpr std::array<std::string_view, 5> kRunStates{"running", "complete", "interrupted", "crashed", "failed"};
 
@@ -34,6 +36,7 @@ std::string_view name(Phase value) { return pick(kPhases, value); }
 std::string_view name(SpanKind value) { return pick(kSpanKinds, value); }
 std::string_view name(LaneRole value) { return pick(kLaneRoles, value); }
 std::string_view name(Outcome value) { return pick(kOutcomes, value); }
+std::string_view name(SelectionAction value) { return pick(kSelectionActions, value); }
 std::string_view name(ResidencyChange value) { return pick(kResidencyChanges, value); }
 std::string_view name(ResidencyReason value) { return pick(kResidencyReasons, value); }
 std::string_view name(TransferPurpose value) { return pick(kTransferPurposes, value); }

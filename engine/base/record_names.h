@@ -15,6 +15,7 @@ std::string_view name(Phase value);
 std::string_view name(SpanKind value);
 std::string_view name(LaneRole value);
 std::string_view name(Outcome value);
+std::string_view name(SelectionAction value);
 std::string_view name(ResidencyChange value);
 std::string_view name(ResidencyReason value);
 std::string_view name(TransferPurpose value);

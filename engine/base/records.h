@@ -55,6 +55,15 @@ struct SpanRecord {
 /// How an access found its expert: there; issued by a prefetch but not all arrived; neither there nor issued.
 enum class Outcome : std::uint8_t { Hit = 0, InFlight = 1, Miss = 2 };
 
+/// What became of a choice.
+enum class SelectionAction : std::uint8_t {
+    Run = 0,           ///< the expert ran on the device, in full precision
+    InPlace = 1,       ///< it ran where it lies, by the near-memory workers
+    LowPrecision = 2,  ///< its low-precision copy ran
+    Dropped = 3,       ///< nothing ran; `expert` is the one that was left out, its weight is 0
+    Substituted = 4,   ///< `expert` ran in place of another
+};
+
 /// One expert chosen for one token by one layer.
 struct SelectionRecord {
     StepIndex step;
@@ -67,6 +76,7 @@ struct SelectionRecord {
     Outcome outcome = Outcome::Hit;
     bool firstUse =
         false;  ///< this selection is the step's one access of the expert by this layer (counts in accesses)
+    SelectionAction action = SelectionAction::Run;
 };
 
 enum class ResidencyChange : std::uint8_t { Admit = 0, Evict = 1, Cancel = 2 };
@@ -116,6 +126,8 @@ struct TransferRecord {
 enum class PredictorKind : std::uint8_t {
     PreGate = 0,   ///< the checkpoint's pre-gate of `fromLayer`
     NextGate = 1,  ///< the own gate of `targetLayer` on the hidden state of `fromLayer`
+    OwnGate = 2,   ///< the own gate of `targetLayer` = `fromLayer`, before the policy changed anything
+    Policy = 3,    ///< what the policy wanted to have brought, by its own score; `token` is the step's first
 };
 
 /// One expert that a predictor expects. k records a token, layer pair and predictor, by falling score.

@@ -112,6 +112,7 @@ void Engine::start() {
     self.observer.onLane({LaneId(0), LaneRole::Compute, "compute"});
     for (int worker = 1; worker < self.pool.threads(); ++worker)
         self.observer.onLane({LaneId(worker), LaneRole::Worker, fmt::format("worker {}", worker)});
+    self.forward.start();
     self.experts.start();
 }
 
@@ -129,6 +130,7 @@ GenerationResult Engine::generate(const GenerationRequest& request, const Logits
     Sampler sampler(request.sampling, self.checkpoint.config().vocabulary);
 
     ++self.request;
+    self.experts.beginRequest();
     self.stepToken = self.nextToken;
     RequestRecord record;
     record.request = self.request;
@@ -209,6 +211,7 @@ void Engine::score(std::span<const std::int32_t> ids, const LogitsSink& sink) {
     self.forward.reserve(static_cast<int>(ids.size()));
     self.stepToken = self.nextToken;
     ++self.request;
+    self.experts.beginRequest();
     const Nanoseconds began = sessionNow();
     self.prefill(ids, sink);
     self.total += sessionNow() - began;
@@ -228,7 +231,7 @@ RunSummary Engine::finish() {
     summary.tpotP99Ms = quantile(self.tokenMs, 0.99);
     summary.totalMs = milliseconds(self.total);
     summary.computeMs = milliseconds(self.forward.computed());
-    summary.waitMs = milliseconds(self.experts.waited());
+    summary.waitMs = milliseconds(self.experts.waited() + self.forward.waitedInPlace());
     summary.otherMs = summary.totalMs - summary.computeMs - summary.waitMs;
     return summary;
 }

@@ -43,7 +43,15 @@ Forward::Forward(const Checkpoint& checkpoint, const ParallelMath& math, ExpertC
     m_attended.resize(size(maxTokens, c.heads, c.headDim));
     m_projected.resize(size(maxTokens, c.hidden));
     m_routerLogits.resize(size(maxTokens, c.experts));
-    m_aheadLogits.resize(size(maxTokens, c.experts));
+    for (auto& logits : m_aheadLogits)
+        logits.resize(size(maxTokens, c.experts));
+    m_actions.resize(size(maxTokens, c.topK));
+    if (experts.revises()) {
+        m_probabilities.resize(size(maxTokens, c.experts));
+        m_firstChosen.resize(size(maxTokens, c.topK));
+    }
+    if (experts.computesInPlace())
+        m_nearMemory = std::make_unique<NearMemory>(checkpoint, m_math.kernels(), record, observer);
     m_chosen.resize(size(maxTokens, c.topK));
     m_weightsChosen.resize(size(maxTokens, c.topK));
     m_expertOutputs.resize(size(maxTokens, c.topK, c.hidden));
@@ -54,13 +62,11 @@ Forward::Forward(const Checkpoint& checkpoint, const ParallelMath& math, ExpertC
     m_tasks.reserve(size(maxTokens, c.topK));
     m_routerScratch.resize(size(c.experts));
     m_selections.reserve(size(maxTokens, c.topK));
-    m_scratch.resize(size(math.pool().threads()));
-    for (WorkerScratch& scratch : m_scratch) {
-        scratch.input.resize(size(kTokenBlock, c.hidden));
-        scratch.gate.resize(size(kTokenBlock, c.expertWidth));
-        scratch.up.resize(size(kTokenBlock, c.expertWidth));
-        scratch.output.resize(size(kTokenBlock, c.hidden));
-    }
+    m_scratch.assign(size(math.pool().threads()), WorkerScratch(c));
+}
+
+void Forward::start() {
+    if (m_nearMemory) m_observer->onLane({NearMemory::kLane, LaneRole::NearMemory, "near memory"});
 }
 
 void Forward::reserve(int positions) {
@@ -169,26 +175,76 @@ void Forward::route(int layer, const StepInput& input) {
     for (int t = 0; t < tokens; ++t)
         kernels.rmsNorm(m_hidden.data() + t * c.hidden, weights.expertNorm.data(), c.normEps, c.hidden,
                         m_normed.data() + t * c.hidden);
-    const bool ahead = m_experts->routing(LayerIndex(layer)) == RoutingSource::PreGate;
-    if (ahead)
-        std::swap(m_routerLogits, m_aheadLogits);
-    else
-        m_math.linear(weights.gate, m_normed.data(), tokens, m_routerLogits.data());
     checkFinite(m_normed.data(), tokens, layer, "input of the router");
-    for (int t = 0; t < tokens; ++t)
-        chooseExperts(kernels, m_routerLogits.data() + t * c.experts, c.experts, c.topK, c.normTopK,
-                      m_routerScratch.data(), m_chosen.data() + t * c.topK, m_weightsChosen.data() + t * c.topK);
-
     m_predictors.beginLayer(LayerIndex(layer), m_normed.data(), tokens);
-    const LayerIndex next(layer + 1);
-    if (next.value() < c.layers && m_experts->routing(next) == RoutingSource::PreGate)
-        std::ranges::copy(m_predictors.logits(PredictorKind::PreGate, next), m_aheadLogits.begin());
+    choose(layer, tokens);
+    if (m_experts->revises()) revise(layer, input);
+    keepAhead(layer, tokens);
+}
+
+/// The layer's experts and weights, by its own gate or by what an earlier layer has left for it.
+void Forward::choose(int layer, int tokens) {
+    const ModelConfig& c = *m_config;
+    const Kernels& kernels = m_math.kernels();
+    const auto count = static_cast<std::size_t>(tokens * c.experts);
+    const RoutingSource source = m_experts->routing(LayerIndex(layer));
+    const bool byPreGate = source.kind == RoutingSource::Kind::PreGate;
+    const int ownWidth = m_experts->ownGateWidth();
+    std::vector<float>& ahead = m_aheadLogits[static_cast<std::size_t>(layer) % m_aheadLogits.size()];
+    if (!byPreGate || ownWidth > 0)
+        m_math.linear(m_weights.layers[static_cast<std::size_t>(layer)].gate, m_normed.data(), tokens,
+                      m_routerLogits.data());
+    if (ownWidth > 0) m_predictors.setOwnGate(m_routerLogits.data(), std::min(ownWidth, c.experts));
+    if (byPreGate) std::swap(m_routerLogits, ahead);
+    if (m_experts->adjustsLogits()) m_experts->adjustLogits(LayerIndex(layer), tokens, {m_routerLogits.data(), count});
+    const bool early = source.kind == RoutingSource::Kind::EarlyInput;
+    for (int t = 0; t < tokens; ++t) {
+        const float* const own = m_routerLogits.data() + t * c.experts;
+        ExpertId* const chosen = m_chosen.data() + t * c.topK;
+        float* const weights = m_weightsChosen.data() + t * c.topK;
+        chooseExperts(kernels, early ? ahead.data() + t * c.experts : own, c.experts, c.topK, c.normTopK,
+                      m_routerScratch.data(), chosen, weights);
+        if (early) weighExperts(kernels, own, c.experts, c.topK, c.normTopK, m_routerScratch.data(), chosen, weights);
+    }
+    std::fill_n(m_actions.begin(), tokens * c.topK, SelectionAction::Run);
+}
+
+/// Lets the policy drop, substitute or re-weight what was chosen.
+void Forward::revise(int layer, const StepInput& input) {
+    const ModelConfig& c = *m_config;
+    const int tokens = static_cast<int>(input.ids.size());
+    const auto choices = static_cast<std::size_t>(tokens * c.topK);
+    std::copy_n(m_routerLogits.begin(), tokens * c.experts, m_probabilities.begin());
+    for (int t = 0; t < tokens; ++t)
+        m_math.kernels().softmax(m_probabilities.data() + t * c.experts, c.experts);
+    std::copy_n(m_chosen.begin(), choices, m_firstChosen.begin());
+    m_experts->revise({.layer = LayerIndex(layer),
+                       .phase = input.phase,
+                       .tokens = tokens,
+                       .experts = {m_chosen.data(), choices},
+                       .weights = {m_weightsChosen.data(), choices},
+                       .actions = {m_actions.data(), choices},
+                       .probabilities = {m_probabilities.data(), static_cast<std::size_t>(tokens * c.experts)}});
+}
+
+/// Keeps what this layer's predictors say for the layers that will choose by it.
+void Forward::keepAhead(int layer, int tokens) {
+    for (int ahead = 1; ahead <= LayerPredictors::kFarthest && layer + ahead < m_config->layers; ++ahead) {
+        const LayerIndex target(layer + ahead);
+        const RoutingSource source = m_experts->routing(target);
+        if (source.ahead != ahead) continue;
+        const auto kind =
+            source.kind == RoutingSource::Kind::PreGate ? PredictorKind::PreGate : PredictorKind::NextGate;
+        std::copy_n(m_predictors.logits(kind, target).begin(), tokens * m_config->experts,
+                    m_aheadLogits[target.index() % m_aheadLogits.size()].begin());
+    }
 }
 
 void Forward::runExperts(int layer, const StepInput& input) {
     const int choices = static_cast<int>(input.ids.size()) * m_config->topK;
     const auto count = static_cast<std::size_t>(choices);
     m_experts->beginLayer({.step = input.step,
+                           .firstToken = input.firstToken,
                            .layer = LayerIndex(layer),
                            .phase = input.phase,
                            .tokens = static_cast<int>(input.ids.size()),
@@ -197,28 +253,67 @@ void Forward::runExperts(int layer, const StepInput& input) {
                           m_predictors);
     groupByExpert(choices);
     m_notFinite = -1;
+    if (m_nearMemory) submitInPlace(layer, input);
     while (m_experts->nextWave()) {
         for (auto ready = m_experts->takeReady(); !ready.empty(); ready = m_experts->takeReady()) {
             const Nanoseconds began = sessionNow();
             m_tasks.clear();
-            for (const ReadyExpert& expert : ready) {
-                const auto access = static_cast<std::size_t>(expert.access);
-                for (int at = m_useBegin[access]; at < m_useBegin[access + 1]; at += kTokenBlock)
-                    m_tasks.push_back(
-                        {expert.access, at, std::min(kTokenBlock, m_useBegin[access + 1] - at), expert.weights});
-            }
+            for (const ReadyExpert& expert : ready)
+                eachBlock(static_cast<std::size_t>(expert.access), [&](int begin, int size) {
+                    m_tasks.push_back({expert.access, begin, size, expert.weights});
+                });
             m_math.pool().forEach(static_cast<int>(m_tasks.size()), [&](int task, int worker) {
                 runTask(m_tasks[static_cast<std::size_t>(task)], layer, input, worker);
             });
             m_computed += sessionNow() - began;
         }
     }
+    if (m_nearMemory) waitInPlace(layer, input);
     m_experts->endLayer();
     if (m_notFinite >= 0)
         throw FailedError(fmt::format(
             "Expert {} of layer {} of '{}' gives a value that is not a finite number: its "
             "weights are damaged; fetch the checkpoint again.",
             m_experts->accesses()[static_cast<std::size_t>(m_notFinite)].expert.value(), layer, m_checkpoint->name()));
+}
+
+/// Gives the uses of an access in blocks: where each begins in m_uses, and how many.
+template <class Give>
+void Forward::eachBlock(std::size_t access, Give&& give) const {
+    for (int at = m_useBegin[access]; at < m_useBegin[access + 1]; at += kTokenBlock)
+        give(at, std::min(kTokenBlock, m_useBegin[access + 1] - at));
+}
+
+void Forward::submitInPlace(int layer, const StepInput& input) {
+    const auto& accesses = m_experts->accesses();
+    for (std::size_t access = 0; access < accesses.size(); ++access) {
+        if (!accesses[access].inPlace()) continue;
+        eachBlock(access, [&](int begin, int size) {
+            const std::span uses(m_uses.data() + begin, static_cast<std::size_t>(size));
+            for (const int use : uses)
+                m_actions[static_cast<std::size_t>(use)] = SelectionAction::InPlace;
+            m_nearMemory->submit({.expert = {LayerIndex(layer), accesses[access].expert},
+                                  .access = static_cast<int>(access),
+                                  .uses = uses,
+                                  .step = input.step},
+                                 rows());
+        });
+    }
+}
+
+void Forward::waitInPlace(int layer, const StepInput& input) {
+    const Nanoseconds began = sessionNow();
+    const int notFinite = m_nearMemory->wait();
+    const Nanoseconds ended = sessionNow();
+    m_waitedInPlace += ended - began;
+    if (notFinite >= 0) m_notFinite = notFinite;
+    if (m_record.spans && std::ranges::any_of(m_experts->accesses(), &ExpertAccess::inPlace))
+        m_observer->onSpan({.start = began,
+                            .end = ended,
+                            .step = input.step,
+                            .layer = LayerIndex(layer),
+                            .lane = LaneId(0),
+                            .kind = SpanKind::Wait});
 }
 
 /// Fills m_uses with the layer's (token, slot) pairs, those of one access after the other.
@@ -228,14 +323,15 @@ void Forward::groupByExpert(int uses) {
         m_accessOf[accesses[a].expert.index()] = static_cast<int>(a);
     std::fill_n(m_useBegin.begin(), accesses.size() + 1, 0);
     const auto accessOf = [&](int use) {
-        return static_cast<std::size_t>(m_accessOf[m_chosen[static_cast<std::size_t>(use)].index()]);
+        const ExpertId expert = m_chosen[static_cast<std::size_t>(use)];
+        return expert.value() < 0 ? std::size_t{0} : static_cast<std::size_t>(m_accessOf[expert.index()]) + 1;
     };
     for (int use = 0; use < uses; ++use)
-        ++m_useBegin[accessOf(use) + 1];
+        if (const std::size_t access = accessOf(use)) ++m_useBegin[access];
     for (std::size_t a = 0; a < accesses.size(); ++a)
         m_useBegin[a + 1] += m_useBegin[a];
     for (int use = 0; use < uses; ++use)
-        m_uses[static_cast<std::size_t>(m_useBegin[accessOf(use)]++)] = use;
+        if (const std::size_t access = accessOf(use)) m_uses[static_cast<std::size_t>(m_useBegin[access - 1]++)] = use;
     for (std::size_t a = accesses.size(); a > 0; --a)
         m_useBegin[a] = m_useBegin[a - 1];
     m_useBegin[0] = 0;
@@ -243,27 +339,10 @@ void Forward::groupByExpert(int uses) {
 
 void Forward::runTask(const ExpertTask& task, int layer, const StepInput& input, int worker) {
     const Nanoseconds began = m_record.spans ? sessionNow() : Nanoseconds(0);
-    const ModelConfig& c = *m_config;
-    const Kernels& kernels = m_math.kernels();
-    WorkerScratch& scratch = m_scratch[static_cast<std::size_t>(worker)];
-    const int* const uses = m_uses.data() + task.begin;
-    const auto outputOf = [&](int use) { return m_expertOutputs.data() + static_cast<std::ptrdiff_t>(use) * c.hidden; };
-    // A single token needs no gathering: decoding reads and writes in place.
-    const bool single = task.count == 1;
-    const float* x = single ? m_normed.data() + uses[0] / c.topK * c.hidden : scratch.input.data();
-    float* const y = single ? outputOf(uses[0]) : scratch.output.data();
-    for (int i = 0; !single && i < task.count; ++i)
-        std::copy_n(m_normed.data() + uses[i] / c.topK * c.hidden, c.hidden, scratch.input.data() + i * c.hidden);
-    kernels.matmul(task.weights.gate, x, task.count, 0, c.expertWidth, scratch.gate.data());
-    kernels.matmul(task.weights.up, x, task.count, 0, c.expertWidth, scratch.up.data());
-    kernels.siluMultiply(scratch.gate.data(), scratch.up.data(), task.count * c.expertWidth, scratch.gate.data());
-    kernels.matmul(task.weights.down, scratch.gate.data(), task.count, 0, c.hidden, y);
-    for (int i = 0; i < task.count; ++i) {
-        if (!single) std::copy_n(y + i * c.hidden, c.hidden, outputOf(uses[i]));
-        const float norm = kernels.norm(y + i * c.hidden, c.hidden);
-        if (!std::isfinite(norm)) m_notFinite = task.access;
-        m_norms[static_cast<std::size_t>(uses[i])] = norm;
-    }
+    const std::span<const int> uses(m_uses.data() + task.begin, static_cast<std::size_t>(task.count));
+    if (!runExpert(m_math.kernels(), *m_config, task.weights, uses, rows(),
+                   m_scratch[static_cast<std::size_t>(worker)].expert))
+        m_notFinite = task.access;
     if (m_record.spans)
         m_observer->onSpan({.start = began,
                             .end = sessionNow(),
@@ -282,6 +361,7 @@ void Forward::combine(int tokens) {
         std::fill_n(sum, c.hidden, 0.0F);
         for (int slot = 0; slot < c.topK; ++slot) {
             const int use = t * c.topK + slot;
+            if (m_chosen[static_cast<std::size_t>(use)].value() < 0) continue;  // dropped
             m_math.kernels().addScaled(m_weightsChosen[static_cast<std::size_t>(use)],
                                        m_expertOutputs.data() + static_cast<std::ptrdiff_t>(use) * c.hidden, c.hidden,
                                        sum);
@@ -296,16 +376,25 @@ void Forward::tellSelections(int layer, const StepInput& input) {
     m_selections.clear();
     for (int use = 0; use < uses; ++use) {
         const auto at = static_cast<std::size_t>(use);
-        const auto access = static_cast<std::size_t>(m_accessOf[m_chosen[at].index()]);
-        m_selections.push_back({.step = input.step,
-                                .token = TokenIndex(input.firstToken.value() + use / topK),
-                                .layer = LayerIndex(layer),
-                                .slot = use % topK,
-                                .expert = m_chosen[at],
-                                .weight = m_weightsChosen[at],
-                                .norm = m_record.norms ? m_norms[at] : std::numeric_limits<float>::quiet_NaN(),
-                                .outcome = m_experts->outcomes()[access],
-                                .firstUse = m_uses[static_cast<std::size_t>(m_useBegin[access])] == use});
+        SelectionRecord record{.step = input.step,
+                               .token = TokenIndex(input.firstToken.value() + use / topK),
+                               .layer = LayerIndex(layer),
+                               .slot = use % topK,
+                               .expert = m_chosen[at],
+                               .weight = m_weightsChosen[at],
+                               .norm = std::numeric_limits<float>::quiet_NaN(),
+                               .outcome = Outcome::Miss,
+                               .action = m_actions[at]};
+        if (record.expert.value() < 0) {
+            record.expert = m_firstChosen[at];
+            record.weight = 0;
+        } else {
+            const auto access = static_cast<std::size_t>(m_accessOf[record.expert.index()]);
+            if (m_record.norms) record.norm = m_norms[at];
+            record.outcome = m_experts->outcomes()[access];
+            record.firstUse = m_uses[static_cast<std::size_t>(m_useBegin[access])] == use;
+        }
+        m_selections.push_back(record);
     }
     m_observer->onSelections(m_selections);
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -9,6 +11,7 @@
 #include "engine/inference/dense_weights.h"
 #include "engine/inference/kv_cache.h"
 #include "engine/inference/layer_predictors.h"
+#include "engine/inference/near_memory.h"
 #include "engine/inference/parallel_math.h"
 #include "engine/offload/expert_cache.h"
 
@@ -40,23 +43,35 @@ public:
     void logits(int first, int count, float* out);
     /// Time that run() and logits() spent computing, waits and planning left out.
     Nanoseconds computed() const { return m_computed; }
+    /// Time that it waited for experts that are computed where they lie.
+    Nanoseconds waitedInPlace() const { return m_waitedInPlace; }
+    /// Announces the near-memory lane, where the policy uses it.
+    void start();
 
 private:
-    /// Tokens that one task runs through one expert.
-    static constexpr int kTokenBlock = 16;
     struct ExpertTask {
         int access = 0;
         int begin = 0, count = 0;  ///< in m_uses
         ExpertWeights weights;
     };
     struct WorkerScratch {
-        std::vector<float> input, gate, up, output, scores;
+        explicit WorkerScratch(const ModelConfig& config) : expert(config) {}
+        ExpertScratch expert;
+        std::vector<float> scores;  ///< of attention, [positions]
     };
 
     void attention(int layer, const StepInput& input);
     void rotate(int layer, int token, int position);
     void route(int layer, const StepInput& input);
+    void choose(int layer, int tokens);
+    void revise(int layer, const StepInput& input);
+    void keepAhead(int layer, int tokens);
     void runExperts(int layer, const StepInput& input);
+    void submitInPlace(int layer, const StepInput& input);
+    void waitInPlace(int layer, const StepInput& input);
+    template <class Give>
+    void eachBlock(std::size_t access, Give&& give) const;
+    ExpertRows rows() { return {m_normed.data(), m_expertOutputs.data(), m_norms.data()}; }
     void groupByExpert(int uses);
     void runTask(const ExpertTask& task, int layer, const StepInput& input, int worker);
     void combine(int tokens);
@@ -76,21 +91,27 @@ private:
     KvCache m_cache;
     LayerPredictors m_predictors;
     Nanoseconds m_computed;
+    Nanoseconds m_waitedInPlace;
+    std::unique_ptr<NearMemory> m_nearMemory;  ///< null where the policy computes nothing in place
 
-    std::vector<float> m_hidden;         ///< [tokens, H] the residual stream
-    std::vector<float> m_normed;         ///< [tokens, H]
-    std::vector<float> m_qkv;            ///< [tokens, (heads + 2 kvHeads) · headDim]
-    std::vector<float> m_attended;       ///< [tokens, heads · headDim]
-    std::vector<float> m_projected;      ///< [tokens, H]
-    std::vector<float> m_routerLogits;   ///< [tokens, E]
-    std::vector<float> m_aheadLogits;    ///< [tokens, E] of the pre-gate, for the next layer
-    std::vector<ExpertId> m_chosen;      ///< [tokens, k]
-    std::vector<float> m_weightsChosen;  ///< [tokens, k]
-    std::vector<float> m_expertOutputs;  ///< [tokens, k, H]
-    std::vector<float> m_norms;          ///< [tokens, k]
-    std::vector<int> m_accessOf;         ///< [E] access of the expert in this layer
-    std::vector<int> m_useBegin;         ///< [accesses + 1] into m_uses
-    std::vector<int> m_uses;             ///< [tokens · k] token · k + slot, grouped by access, in order
+    std::vector<float> m_hidden;        ///< [tokens, H] the residual stream
+    std::vector<float> m_normed;        ///< [tokens, H]
+    std::vector<float> m_qkv;           ///< [tokens, (heads + 2 kvHeads) · headDim]
+    std::vector<float> m_attended;      ///< [tokens, heads · headDim]
+    std::vector<float> m_projected;     ///< [tokens, H]
+    std::vector<float> m_routerLogits;  ///< [tokens, E]
+    /// [tokens, E] logits by which a layer to come will choose, by its number modulo their count.
+    std::array<std::vector<float>, LayerPredictors::kFarthest + 1> m_aheadLogits;
+    std::vector<float> m_probabilities;      ///< [tokens, E] of the own gate; where the policy revises
+    std::vector<SelectionAction> m_actions;  ///< [tokens, k]
+    std::vector<ExpertId> m_firstChosen;     ///< [tokens, k] before the policy revised; where it does
+    std::vector<ExpertId> m_chosen;          ///< [tokens, k]
+    std::vector<float> m_weightsChosen;      ///< [tokens, k]
+    std::vector<float> m_expertOutputs;      ///< [tokens, k, H]
+    std::vector<float> m_norms;              ///< [tokens, k]
+    std::vector<int> m_accessOf;             ///< [E] access of the expert in this layer
+    std::vector<int> m_useBegin;             ///< [accesses + 1] into m_uses
+    std::vector<int> m_uses;                 ///< [tokens · k] token · k + slot, grouped by access, in order
     std::vector<ExpertTask> m_tasks;
     std::vector<float> m_routerScratch;  ///< [E]
     std::vector<SelectionRecord> m_selections;

@@ -21,7 +21,9 @@ public:
 
     /// `hidden` [tokens, H] is the normalised input of `layer`'s experts.
     void beginLayer(LayerIndex layer, const float* hidden, int tokens);
-    std::span<const ExpertId> experts(PredictorKind kind, LayerIndex target) override;
+    /// What the layer's own gate says, before anything was changed: the best `width` of `logits` [tokens, E].
+    void setOwnGate(const float* logits, int width);
+    Prediction of(PredictorKind kind, LayerIndex target) override;
     /// Logits [tokens, E] of a predictor; empty where there is none.
     std::span<const float> logits(PredictorKind kind, LayerIndex target);
     /// Tells what every predictor expects.
@@ -30,11 +32,14 @@ public:
 private:
     struct Evaluation {
         std::vector<float> logits;      ///< [maxTokens, E]
-        std::vector<ExpertId> experts;  ///< [maxTokens, k]
-        std::vector<float> scores;      ///< [maxTokens, k]
+        std::vector<ExpertId> experts;  ///< [maxTokens, width]
+        std::vector<float> scores;      ///< [maxTokens, width]
+        int width = 0;
         bool done = false;
     };
     Evaluation* evaluate(PredictorKind kind, LayerIndex target);
+    void rank(Evaluation& evaluation, const float* logits, int width);
+    void tellOne(PredictorKind kind, LayerIndex target, StepIndex step, TokenIndex firstToken, Observer& observer);
 
     const ModelConfig* m_config;
     const DenseWeights* m_weights;
@@ -43,8 +48,10 @@ private:
     const float* m_hidden = nullptr;
     int m_tokens = 0;
     std::array<Evaluation, 1 + kFarthest> m_evaluations;  ///< the pre-gate, then next gates by distance
-    std::vector<float> m_scratch;                         ///< [E]
-    std::vector<PredictionRecord> m_records;              ///< [maxTokens, k]
+    Evaluation m_ownGate;
+    int m_maxTokens;
+    std::vector<float> m_scratch;             ///< [E]
+    std::vector<PredictionRecord> m_records;  ///< [maxTokens, width]
 };
 
 }  // namespace expertscope

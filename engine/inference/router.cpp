@@ -4,6 +4,22 @@
 #include <algorithm>
 
 namespace expertscope {
+namespace {
+
+/// Softmax probabilities of those chosen.
+void probabilities(const Kernels& kernels, const float* logits, int experts, int topK, bool normalise, float* scratch,
+                   const ExpertId* chosen, float* weights) {
+    std::copy(logits, logits + experts, scratch);
+    kernels.softmax(scratch, experts);
+    float sum = 0;
+    for (int slot = 0; slot < topK; ++slot)
+        sum += weights[slot] = scratch[chosen[slot].value()];
+    if (!normalise) return;
+    for (int slot = 0; slot < topK; ++slot)
+        weights[slot] /= sum;
+}
+
+}  // namespace
 
 void chooseExperts(const Kernels& kernels, const float* logits, int experts, int topK, bool normalise, float* scratch,
                    ExpertId* chosen, float* weights) {
@@ -18,14 +34,14 @@ void chooseExperts(const Kernels& kernels, const float* logits, int experts, int
         std::move_backward(chosen + at, chosen + count - 1, chosen + count);
         chosen[at] = ExpertId(expert);
     }
-    std::copy(logits, logits + experts, scratch);
-    kernels.softmax(scratch, experts);
-    float sum = 0;
-    for (int slot = 0; slot < topK; ++slot)
-        sum += weights[slot] = scratch[chosen[slot].value()];
-    if (!normalise) return;
-    for (int slot = 0; slot < topK; ++slot)
-        weights[slot] /= sum;
+    probabilities(kernels, logits, experts, topK, normalise, scratch, chosen, weights);
+}
+
+void weighExperts(const Kernels& kernels, const float* logits, int experts, int topK, bool normalise, float* scratch,
+                  ExpertId* chosen, float* weights) {
+    std::stable_sort(chosen, chosen + topK,
+                     [&](ExpertId a, ExpertId b) { return logits[a.value()] > logits[b.value()]; });
+    probabilities(kernels, logits, experts, topK, normalise, scratch, chosen, weights);
 }
 
 }  // namespace expertscope

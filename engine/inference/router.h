@@ -11,4 +11,9 @@ namespace expertscope {
 void chooseExperts(const Kernels& kernels, const float* logits, int experts, int topK, bool normalise, float* scratch,
                    ExpertId* chosen, float* weights);
 
+/// Weights of experts that were chosen elsewhere: `chosen` [k] is sorted by falling logit, and `weights` [k] are their
+/// probabilities, divided by their sum with `normalise`. `scratch` has experts floats.
+void weighExperts(const Kernels& kernels, const float* logits, int experts, int topK, bool normalise, float* scratch,
+                  ExpertId* chosen, float* weights);
+
 }  // namespace expertscope

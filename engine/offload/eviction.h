@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <cstdint>
+
 #include "engine/offload/policy.h"
+#include "engine/offload/residency_view.h"
 
 namespace expertscope {
 
@@ -10,12 +13,28 @@ namespace expertscope {
 class EvictionRule {
 public:
     virtual ~EvictionRule() = default;
-    virtual void begin(const OffloadShape& shape) = 0;
+    /// Told once; `context` outlives the rule.
+    virtual void begin(const OffloadContext& context) = 0;
+    virtual void beginRequest() {}
+    /// A layer was routed; its uses follow.
+    virtual void onLayer(const RoutedLayer&, Predictors&) {}
     /// A selection used the expert; `first` for the first use in its step and layer. `order` grows with every event.
     virtual void onUse(int expert, std::int64_t order, bool first) = 0;
     /// A slot was reserved for the expert.
     virtual void onAdmit(int expert, std::int64_t order) = 0;
+    /// The expert lost its slot.
+    virtual void onLeave(int /*expert*/) {}
     virtual double score(int expert) const = 0;
+    /// The candidate that leaves; −1 where there is none. This one scans, O(slots); a rule whose scores are ordered
+    /// may do better, with the same result.
+    virtual int victim(const EvictionCandidates& candidates) const;
+
+    /// Whether every layer has an equal share of the slots and evicts among its own.
+    bool perLayer() const { return m_perLayer; }
+    void setPerLayer(bool perLayer) { m_perLayer = perLayer; }
+
+private:
+    bool m_perLayer = false;
 };
 
 }  // namespace expertscope

@@ -37,19 +37,22 @@ ExpertCache::ExpertCache(const Checkpoint& checkpoint, const ExpertCacheOptions&
       m_store(checkpoint, options.io),
       m_policy(makePolicy(options.policy)),
       m_eviction(makeEviction(options.eviction)),
-      m_shape(shapeFor(checkpoint, options, m_policyInfo, m_policy->keepsAllResident())),
-      m_planner(m_shape, *m_policy, *m_eviction),
-      m_arena(m_shape.slots, m_store.slotBytes()),
+      m_context{.shape = shapeFor(checkpoint, options, m_policyInfo, m_policy->keepsAllResident()),
+                .costs = options.costs,
+                .prepared = options.prepared},
+      m_planner(m_context, *m_policy, m_eviction.get()),
+      m_arena(shape().slots, m_store.slotBytes()),
       m_record(options.record),
       m_observer(&observer),
-      m_fillings(static_cast<std::size_t>(m_shape.slots)),
-      m_queue(m_store, m_arena, m_shape.slots, options.link, options.record, observer, kLinkLane) {
-    const auto experts = static_cast<std::size_t>(m_shape.experts);
+      m_fillings(static_cast<std::size_t>(shape().slots)),
+      m_queue(m_store, m_arena, shape().slots, options.link, options.record, observer, kLinkLane) {
+    const auto experts = static_cast<std::size_t>(shape().experts);
     m_outcomes.reserve(experts);
     m_wave.reserve(experts);
     m_ready.reserve(experts);
     m_awaited.reserve(experts);
-    m_commands.reserve(static_cast<std::size_t>(m_shape.total()));
+    m_commands.reserve(static_cast<std::size_t>(shape().total()));
+    m_releases.reserve(experts);
 }
 
 void ExpertCache::start() {
@@ -61,14 +64,15 @@ void ExpertCache::start() {
                                   .sentence = "The file system refuses direct reads: expert bytes are read through the "
                                               "page cache and dropped from it afterwards, so transfers may be faster "
                                               "than the disk."});
-    if (!m_policy->keepsAllResident()) return;
     m_step = StepIndex(-1);
     m_layer = LayerIndex(-1);
     m_planner.preload(m_commands);
+    if (m_commands.empty()) return;
     execute(m_commands);
     m_queue.drain();
     m_preloaded = m_queue.moved();
     for (Filling& filling : m_fillings) {
+        if (!filling.open) continue;
         m_queue.describe(filling.record.slot, filling.record);
         settle(filling.record, TransferFate::Used);
         filling.open = false;
@@ -94,6 +98,23 @@ void ExpertCache::beginLayer(const RoutedLayer& routed, Predictors& predictors) 
            : outcome == Outcome::Miss ? m_counts.misses
                                       : m_counts.hitsInFlight);
     }
+    tellWanted(routed);
+}
+
+/// What the policy wants by a predictor of its own (those of the checkpoint tell theirs themselves).
+void ExpertCache::tellWanted(const RoutedLayer& routed) {
+    if (!m_record.predictions || !m_policy->predictsItself() || m_planner.wanted().empty()) return;
+    m_told.clear();
+    for (const WantedExpert& wanted : m_planner.wanted())
+        m_told.push_back({.step = routed.step,
+                          .token = routed.firstToken,
+                          .fromLayer = routed.layer,
+                          .targetLayer = wanted.expert.layer,
+                          .expert = wanted.expert.expert,
+                          .rank = static_cast<std::int32_t>(m_told.size()),
+                          .score = wanted.score,
+                          .predictor = PredictorKind::Policy});
+    m_observer->onPredictions(m_told);
 }
 
 bool ExpertCache::nextWave() {
@@ -151,13 +172,17 @@ std::span<const ReadyExpert> ExpertCache::takeReady() {
 }
 
 void ExpertCache::endLayer() {
-    m_planner.endLayer(m_commands);
+    m_planner.endLayer(m_releases, m_commands);
+    release(m_releases);
     execute(m_commands);
 }
 
 void ExpertCache::execute(const std::vector<SlotCommand>& commands) {
     for (const SlotCommand& command : commands) {
-        if (command.victim) leave(command);
+        if (command.victim)
+            leave(*command.victim, command.expert, command.slot,
+                  command.purpose == TransferPurpose::Prefetch ? ResidencyReason::Prefetch : ResidencyReason::Demand,
+                  command.victimScore);
         const Nanoseconds now = sessionNow();
         const auto reason = command.purpose == TransferPurpose::Demand    ? ResidencyReason::Demand
                             : command.purpose == TransferPurpose::Preload ? ResidencyReason::Preload
@@ -188,29 +213,34 @@ void ExpertCache::execute(const std::vector<SlotCommand>& commands) {
     m_peak = std::max(m_peak, m_planner.residency().occupied());
 }
 
-/// The victim of `command` loses its slot.
-void ExpertCache::leave(const SlotCommand& command) {
-    Filling& filling = m_fillings[command.slot.index()];
+void ExpertCache::release(const std::vector<SlotRelease>& releases) {
+    for (const SlotRelease& release : releases)
+        leave(release.expert, release.expert, release.slot, ResidencyReason::Released, release.score);
+}
+
+/// `victim` loses its slot.
+void ExpertCache::leave(ExpertRef victim, ExpertRef cause, SlotIndex slot, ResidencyReason reason, double score) {
+    Filling& filling = m_fillings[slot.index()];
     bool cancelled = false;
     if (filling.open) {
         filling.open = false;
-        cancelled = m_queue.cancel(command.slot);
+        cancelled = m_queue.cancel(slot);
         if (cancelled) {
             m_counts.cancelled += m_store.expertBytes();
         } else {
-            m_queue.describe(command.slot, filling.record);
+            m_queue.describe(slot, filling.record);
             settle(filling.record, TransferFate::Wasted);
         }
     }
     tell({.time = sessionNow(),
           .step = m_step,
           .layer = m_layer,
-          .subject = *command.victim,
-          .cause = command.expert,
-          .slot = command.slot,
+          .subject = victim,
+          .cause = cause,
+          .slot = slot,
           .change = cancelled ? ResidencyChange::Cancel : ResidencyChange::Evict,
-          .reason = command.purpose == TransferPurpose::Demand ? ResidencyReason::Demand : ResidencyReason::Prefetch,
-          .score = command.victimScore});
+          .reason = reason,
+          .score = score});
 }
 
 void ExpertCache::settle(TransferRecord& record, TransferFate fate) {

@@ -22,6 +22,8 @@ struct ExpertCacheOptions {
     IoMode io = IoMode::Direct;
     std::optional<LinkSpec> link;
     RecordSet record;
+    OffloadCosts costs{};                    ///< where the policy decides by them
+    const PreparedData* prepared = nullptr;  ///< outlives the cache
 };
 
 /// An expert of the current wave whose bytes have arrived.
@@ -46,14 +48,24 @@ public:
 
     const PolicyInfo& policy() const { return m_policyInfo; }
     RoutingSource routing(LayerIndex layer) const { return m_policy->routing(layer); }
-    const OffloadShape& shape() const { return m_shape; }
+    /// The policy's hooks of the output axis; each does nothing where the policy has no such wish.
+    bool adjustsLogits() const { return m_policy->adjustsLogits(); }
+    void adjustLogits(LayerIndex layer, int tokens, std::span<float> logits) {
+        m_policy->adjustLogits(layer, tokens, logits, ResidencyView(m_planner.residency()));
+    }
+    bool revises() const { return m_policy->revises(); }
+    void revise(const RoutedChoice& choice) { m_policy->revise(choice, ResidencyView(m_planner.residency())); }
+    bool computesInPlace() const { return m_policy->computesInPlace(); }
+    int ownGateWidth() const { return m_policy->ownGateWidth(); }
+    const OffloadShape& shape() const { return m_context.shape; }
     /// Bytes that the slots hold.
-    Bytes budget() const { return m_store.expertBytes() * m_shape.slots; }
+    Bytes budget() const { return m_store.expertBytes() * shape().slots; }
     IoMode io() const { return m_store.mode(); }
 
     /// Announces the link and brings what the policy keeps resident.
     void start();
 
+    void beginRequest() { m_planner.beginRequest(); }
     void beginLayer(const RoutedLayer& routed, Predictors& predictors);
     /// How the accesses of the layer, in order of first use, found their experts.
     std::span<const Outcome> outcomes() const { return m_outcomes; }
@@ -74,7 +86,9 @@ public:
 
 private:
     void execute(const std::vector<SlotCommand>& commands);
-    void leave(const SlotCommand& command);
+    void release(const std::vector<SlotRelease>& releases);
+    void leave(ExpertRef victim, ExpertRef cause, SlotIndex slot, ResidencyReason reason, double score);
+    void tellWanted(const RoutedLayer& routed);
     void settle(TransferRecord& record, TransferFate fate);
     void tell(const ResidencyRecord& record) {
         if (m_record.routing) m_observer->onResidency(record);
@@ -84,7 +98,7 @@ private:
     ExpertStore m_store;
     std::unique_ptr<Policy> m_policy;
     std::unique_ptr<EvictionRule> m_eviction;
-    OffloadShape m_shape;
+    OffloadContext m_context;
     Planner m_planner;
     Arena m_arena;
     RecordSet m_record;
@@ -94,6 +108,8 @@ private:
     LayerIndex m_layer;
     std::vector<Outcome> m_outcomes;
     std::vector<SlotCommand> m_commands;
+    std::vector<SlotRelease> m_releases;
+    std::vector<PredictionRecord> m_told;
     std::vector<int> m_wave;  ///< accesses of the wave that were not taken yet
     std::vector<ReadyExpert> m_ready;
     std::vector<SlotIndex> m_awaited;

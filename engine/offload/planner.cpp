@@ -2,57 +2,106 @@
 #include "engine/offload/planner.h"
 
 #include <algorithm>
+#include <cassert>
 
 namespace expertscope {
+namespace {
 
-Planner::Planner(const OffloadShape& shape, Policy& policy, EvictionRule& rule)
-    : m_shape(shape), m_policy(&policy), m_residency(shape, rule), m_seen(static_cast<std::size_t>(shape.experts)) {
-    policy.begin(shape);
-    const auto experts = static_cast<std::size_t>(shape.experts);
+/// The policy's division of the slots; where it makes none, that of a rule with a scope of one layer.
+CacheDomain domainOf(const OffloadShape& shape, const Policy& policy, const EvictionRule& rule) {
+    CacheDomain domain = policy.domain();
+    if (!domain.share.empty() || !rule.perLayer()) return domain;
+    for (int layer = 0; layer < shape.layers; ++layer)
+        domain.share.push_back(shape.slots / shape.layers + (layer < shape.slots % shape.layers ? 1 : 0));
+    return domain;
+}
+
+}  // namespace
+
+Planner::Planner(const OffloadContext& context, Policy& policy, EvictionRule* rule)
+    : m_shape(context.shape),
+      m_policy(&policy),
+      m_ownRule((policy.begin(context), policy.makeEviction())),
+      m_rule(m_ownRule ? m_ownRule.get() : rule),
+      m_residency(context, domainOf(context.shape, policy, *m_rule), *m_rule),
+      m_accessOf(static_cast<std::size_t>(context.shape.experts), -1) {
+    assert(m_rule);
+    const auto experts = static_cast<std::size_t>(m_shape.experts);
     m_accesses.reserve(experts);
     m_planned.reserve(experts);
     m_lastWave.reserve(experts);
-    m_wanted.reserve(static_cast<std::size_t>(shape.total()));
-    m_expected.reserve(static_cast<std::size_t>(shape.total()));
+    m_wanted.reserve(static_cast<std::size_t>(m_shape.total()));
+    m_expected.reserve(static_cast<std::size_t>(m_shape.total()));
 }
 
 void Planner::preload(std::vector<SlotCommand>& commands) {
-    for (int flat = 0; flat < m_shape.total(); ++flat)
-        bring(m_shape.ref(flat), TransferPurpose::Preload, commands);
+    commands.clear();
+    std::vector<ExpertRef> wanted;
+    if (m_policy->keepsAllResident()) {
+        for (int flat = 0; flat < m_shape.total(); ++flat)
+            wanted.push_back(m_shape.ref(flat));
+    } else {
+        m_policy->preload(wanted);
+    }
+    for (const ExpertRef ref : wanted) {
+        if (m_residency.occupied() == m_shape.slots) break;
+        if (!m_residency.present(ref)) bring(ref, TransferPurpose::Preload, commands);
+    }
+}
+
+void Planner::beginRequest() {
+    m_policy->beginRequest();
+    m_rule->beginRequest();
 }
 
 void Planner::beginLayer(const RoutedLayer& routed, Predictors& predictors) {
     m_layer = routed.layer;
+    m_policy->observe(routed, predictors);
+    m_rule->onLayer(routed, predictors);
+    for (const ExpertAccess& access : m_accesses)
+        m_accessOf[access.expert.index()] = -1;
     m_accesses.clear();
     m_lastWave.clear();
     m_waves = 0;
-    std::ranges::fill(m_seen, char{0});
-    for (const ExpertId expert : routed.experts) {
+    for (std::size_t i = 0; i < routed.experts.size(); ++i) {
+        const ExpertId expert = routed.experts[i];
+        if (expert.value() < 0) continue;
         const ExpertRef ref{m_layer, expert};
-        const bool first = !m_seen[expert.index()];
+        int& at = m_accessOf[expert.index()];
+        const bool first = at < 0;
         if (first) {
-            m_seen[expert.index()] = 1;
-            m_accesses.push_back({expert, m_residency.present(ref)});
-            m_residency.setGuard(ref, Residency::Guard::Needed);
+            at = static_cast<int>(m_accesses.size());
+            m_accesses.push_back({.expert = expert, .present = m_residency.present(ref)});
         }
+        ExpertAccess& access = m_accesses[static_cast<std::size_t>(at)];
+        ++access.tokens;
+        access.weight = std::max(access.weight, routed.weights[i]);
         m_residency.use(ref, first);
     }
+    m_policy->placeMisses(routed, m_accesses);
     m_planned.assign(m_accesses.size(), 0);
+    for (std::size_t i = 0; i < m_accesses.size(); ++i) {
+        if (m_accesses[i].inPlace())
+            m_planned[i] = 1;
+        else
+            m_residency.setGuard({m_layer, m_accesses[i].expert}, Residency::Guard::Needed);
+    }
     // What was brought for this layer and not chosen may go.
     std::erase_if(m_expected, [&](ExpertRef ref) {
         if (ref.layer != m_layer) return false;
-        if (m_residency.guard(ref) == Residency::Guard::Expected) m_residency.setGuard(ref, Residency::Guard::None);
+        if (m_residency.guard(ref) == Residency::Guard::Expected) letGo(ref);
         return true;
     });
     m_wanted.clear();
-    m_policy->prefetch(routed, predictors, m_wanted);
+    m_issued = 0;
+    m_policy->prefetch(routed, predictors, ResidencyView(m_residency), m_wanted);
 }
 
 bool Planner::nextWave(std::vector<int>& wave, std::vector<SlotCommand>& commands) {
     wave.clear();
     commands.clear();
     for (const int done : m_lastWave)
-        m_residency.setGuard({m_layer, m_accesses[static_cast<std::size_t>(done)].expert}, Residency::Guard::None);
+        letGo({m_layer, m_accesses[static_cast<std::size_t>(done)].expert});
     // Those that are present run first: their slots are theirs already, and running them frees slots for the rest.
     if (m_waves == 0) {
         for (std::size_t i = 0; i < m_accesses.size(); ++i) {
@@ -73,10 +122,31 @@ bool Planner::nextWave(std::vector<int>& wave, std::vector<SlotCommand>& command
     return !wave.empty();
 }
 
-void Planner::endLayer(std::vector<SlotCommand>& commands) {
+void Planner::endLayer(std::vector<SlotRelease>& releases, std::vector<SlotCommand>& commands) {
+    releases.clear();
     commands.clear();
+    releaseUnkept(releases);
     issuePrefetches(commands);
-    m_wanted.clear();
+}
+
+void Planner::releaseUnkept(std::vector<SlotRelease>& releases) {
+    const auto release = [&](ExpertRef ref) {
+        const double score = m_residency.score(ref);
+        releases.push_back({ref, m_residency.release(ref), score});
+    };
+    for (int expert = 0; expert < m_shape.experts; ++expert) {
+        const ExpertRef ref{m_layer, ExpertId(expert)};
+        if (m_residency.present(ref) && m_residency.guard(ref) == Residency::Guard::None && !m_policy->keeps(ref))
+            release(ref);
+    }
+    if (!m_residency.surplus(m_layer)) return;
+    for (int expert = 0; expert < m_shape.experts && m_residency.surplus(m_layer); ++expert) {
+        const ExpertRef ref{m_layer, ExpertId(expert)};
+        const bool used = m_accessOf[ref.expert.index()] >= 0;
+        if (m_residency.present(ref) && m_residency.guard(ref) == Residency::Guard::None && !used) release(ref);
+    }
+    while (const auto surplus = m_residency.surplus(m_layer))
+        release(*surplus);
 }
 
 bool Planner::bring(ExpertRef ref, TransferPurpose purpose, std::vector<SlotCommand>& commands) {
@@ -84,14 +154,19 @@ bool Planner::bring(ExpertRef ref, TransferPurpose purpose, std::vector<SlotComm
     const auto reservation = m_residency.reserve(ref, purpose != TransferPurpose::Prefetch);
     if (!reservation) return false;
     m_residency.setGuard(ref, guard);
+    if (guard == Residency::Guard::None) letGo(ref);
     commands.push_back({ref, reservation->slot, purpose, reservation->victim, reservation->victimScore});
     return true;
 }
 
+/// The expert is guarded by nothing but the policy's placement.
+void Planner::letGo(ExpertRef ref) {
+    m_residency.setGuard(ref, m_policy->pins(ref) ? Residency::Guard::Pinned : Residency::Guard::None);
+}
+
 void Planner::issuePrefetches(std::vector<SlotCommand>& commands) {
-    std::size_t taken = 0;
-    for (; taken < m_wanted.size(); ++taken) {
-        const ExpertRef ref = m_wanted[taken];
+    for (; m_issued < m_wanted.size(); ++m_issued) {
+        const ExpertRef ref = m_wanted[m_issued].expert;
         // A present one is held for its layer too, or the prefetch of its neighbour could push it out.
         if (!m_residency.present(ref) && !bring(ref, TransferPurpose::Prefetch, commands)) break;
         if (m_residency.guard(ref) == Residency::Guard::None) {
@@ -99,7 +174,6 @@ void Planner::issuePrefetches(std::vector<SlotCommand>& commands) {
             m_expected.push_back(ref);
         }
     }
-    m_wanted.erase(m_wanted.begin(), m_wanted.begin() + static_cast<std::ptrdiff_t>(taken));
 }
 
 }  // namespace expertscope

@@ -26,7 +26,8 @@ auto infosOf(const Entries& entries) {
 }
 
 template <class Entries>
-const auto& entryOf(const Entries& entries, std::string_view name, std::string_view what) {
+const auto& entryOf(const Entries& entries, std::string_view text, std::string_view what) {
+    const std::string_view name = text.substr(0, text.find(':'));
     const auto found = std::ranges::find_if(entries, [&](const auto& entry) { return entry.info.name == name; });
     if (found != entries.end()) return *found;
     std::vector<std::string> names;
@@ -47,10 +48,27 @@ const std::vector<EvictionInfo>& evictionCatalogue() {
     return infos;
 }
 
-const PolicyInfo& policyInfo(std::string_view name) { return entryOf(kPolicies, name, "policy").info; }
-std::unique_ptr<Policy> makePolicy(std::string_view name) { return entryOf(kPolicies, name, "policy").make(); }
-std::unique_ptr<EvictionRule> makeEviction(std::string_view name) {
-    return entryOf(kEvictions, name, "eviction rule").make();
+const PolicyInfo& policyInfo(std::string_view text) { return entryOf(kPolicies, text, "policy").info; }
+const EvictionInfo& evictionInfo(std::string_view text) { return entryOf(kEvictions, text, "eviction rule").info; }
+
+std::unique_ptr<Policy> makePolicy(std::string_view text) {
+    const PolicyEntry& entry = entryOf(kPolicies, text, "policy");
+    Parameters parameters(text, "policy");
+    auto policy = entry.make(parameters);
+    parameters.finish();
+    return policy;
+}
+
+std::unique_ptr<EvictionRule> makeEviction(std::string_view text) {
+    const EvictionEntry& entry = entryOf(kEvictions, text, "eviction rule");
+    if (entry.info.replayOnly)
+        throw UsageError(
+            fmt::format("'{}' knows the future and is for replay only: use another eviction rule.", entry.info.name));
+    Parameters parameters(text, "eviction rule");
+    auto rule = entry.make(parameters);
+    rule->setPerLayer(parameters.word("scope", {"global", "layer"}) == "layer");
+    parameters.finish();
+    return rule;
 }
 
 }  // namespace expertscope

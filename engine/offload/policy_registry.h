@@ -20,20 +20,28 @@ struct PolicyInfo {
     std::string source;      ///< paper
     std::string summary;     ///< one sentence
     bool needsPreGates = false;
+    bool needsCosts = false;              ///< decides by OffloadCosts
+    std::vector<std::string> prepared{};  ///< tables of PreparedData that it cannot run without
 };
 
 struct EvictionInfo {
     std::string name;
     std::string summary;
+    std::string parameters{};
+    std::string source{};
+    bool replayOnly = false;  ///< knows the future
 };
 
 /// In the order in which they are listed to users.
 const std::vector<PolicyInfo>& policyCatalogue();
 const std::vector<EvictionInfo>& evictionCatalogue();
 
-/// Throws UsageError listing the names that exist.
-const PolicyInfo& policyInfo(std::string_view name);
-std::unique_ptr<Policy> makePolicy(std::string_view name);
-std::unique_ptr<EvictionRule> makeEviction(std::string_view name);
+// A `text` is a name with parameters (Parameters). All throw UsageError listing what exists.
+
+const PolicyInfo& policyInfo(std::string_view text);
+const EvictionInfo& evictionInfo(std::string_view text);
+std::unique_ptr<Policy> makePolicy(std::string_view text);
+/// Every rule takes scope=global|layer; one that is for replay only is refused.
+std::unique_ptr<EvictionRule> makeEviction(std::string_view text);
 
 }  // namespace expertscope

@@ -9,8 +9,8 @@
 namespace expertscope {
 
 /// Which expert owns which slot, in logical order. Knows nothing of bytes or time: an expert is present from the moment
-/// its slot is reserved. Plain equivalent: a map expert → slot with "evict the lowest score". A reservation is
-/// O(slots).
+/// its slot is reserved. Plain equivalent: a map expert → slot with "evict the lowest score". A reservation costs what
+/// the rule's victim() costs.
 class Residency {
 public:
     /// How an expert is kept from being evicted.
@@ -18,6 +18,7 @@ public:
         None,
         Expected,  ///< prefetched for a layer still to come: only a demand may take it, and only when nothing else is
                    ///< left
+        Pinned,    ///< placed for the whole run: only a demand may take it, when not even an expected one is left
         Needed,    ///< the current layer still has to run it
     };
     struct Reservation {
@@ -26,7 +27,7 @@ public:
         double victimScore = 0;
     };
 
-    Residency(const OffloadShape& shape, EvictionRule& rule);
+    Residency(const OffloadContext& context, const CacheDomain& domain, EvictionRule& rule);
 
     bool present(ExpertRef ref) const { return m_slotOf[index(ref)] >= 0; }
     SlotIndex slotOf(ExpertRef ref) const { return SlotIndex(m_slotOf[index(ref)]); }
@@ -34,24 +35,35 @@ public:
     void setGuard(ExpertRef ref, Guard guard) { m_guard[index(ref)] = guard; }
     /// A selection used the expert, present or not (frequency outlives eviction).
     void use(ExpertRef ref, bool first);
-    /// Gives `ref`, which is absent, a slot: a free one or that of the lowest-scored expert with no guard (with
-    /// `mayTakeExpected`, else of the lowest-scored expected one). Nothing when all slots are guarded.
-    std::optional<Reservation> reserve(ExpertRef ref, bool mayTakeExpected);
+    /// Gives `ref`, which is absent, a slot: a free one of its domain or that of the lowest-scored expert with no guard
+    /// (for a demand, else of the lowest-scored expected one, else of a pinned one). Nothing when all are guarded.
+    std::optional<Reservation> reserve(ExpertRef ref, bool demand);
+    /// Gives the slot of `ref`, which is present, back.
+    SlotIndex release(ExpertRef ref);
+    /// Of a layer that holds more than its share (CacheDomain::prefetchesBeside) the unguarded expert with the lowest
+    /// score; nothing where it does not.
+    std::optional<ExpertRef> surplus(LayerIndex layer) const;
+    double score(ExpertRef ref) const { return m_rule->score(m_shape.flat(ref)); }
 
     const OffloadShape& shape() const { return m_shape; }
     int occupied() const { return m_shape.slots - static_cast<int>(m_free.size()); }
+    int occupied(LayerIndex layer) const { return m_occupied[layer.index()]; }
     /// Experts present, in order of their slot.
     std::vector<ExpertRef> residents() const;
 
 private:
+    friend class EvictionCandidates;
     std::size_t index(ExpertRef ref) const { return static_cast<std::size_t>(m_shape.flat(ref)); }
-    int victimSlot(Guard guard) const;
+    int findVictim(bool demand, int layer) const;
+    void leave(int expert);
 
     OffloadShape m_shape;
+    CacheDomain m_domain;
     EvictionRule* m_rule;
     std::vector<int> m_slotOf;              ///< [experts of all layers], −1 = absent
     std::vector<int> m_expertIn;            ///< [slots], −1 = free
     std::vector<int> m_free;                ///< free slots, the next one last
+    std::vector<int> m_occupied;            ///< [layers]
     std::vector<std::int64_t> m_lastOrder;  ///< [experts of all layers], breaks ties
     std::vector<Guard> m_guard;
     std::int64_t m_order = 0;

@@ -3,13 +3,14 @@
 
 // One function an eviction rule; policy_registry.cpp lists them.
 
+#include "engine/offload/parameters.h"
 #include "engine/offload/policy_registry.h"
 
 namespace expertscope {
 
 struct EvictionEntry {
     EvictionInfo info;
-    std::unique_ptr<EvictionRule> (*make)();
+    std::unique_ptr<EvictionRule> (*make)(Parameters&);
 };
 
 EvictionEntry lruEviction();

@@ -7,7 +7,9 @@ namespace {
 /// Least frequently used: one use counts a step and layer, since the run's start, kept over evictions. Ties by recency.
 class Lfu final : public EvictionRule {
 public:
-    void begin(const OffloadShape& shape) override { m_uses.assign(static_cast<std::size_t>(shape.total()), 0); }
+    void begin(const OffloadContext& context) override {
+        m_uses.assign(static_cast<std::size_t>(context.shape.total()), 0);
+    }
     void onUse(int expert, std::int64_t, bool first) override {
         if (first) ++m_uses[static_cast<std::size_t>(expert)];
     }
@@ -23,7 +25,7 @@ private:
 EvictionEntry lfuEviction() {
     return {
         {.name = "lfu", .summary = "The expert with the fewest uses since the run's start leaves; ties by recency."},
-        [] { return std::unique_ptr<EvictionRule>(std::make_unique<Lfu>()); }};
+        [](Parameters&) { return std::unique_ptr<EvictionRule>(std::make_unique<Lfu>()); }};
 }
 
 }  // namespace expertscope

@@ -8,7 +8,7 @@ namespace {
 /// slots.
 class Lru final : public EvictionRule {
 public:
-    void begin(const OffloadShape& shape) override { m_last.assign(static_cast<std::size_t>(shape.total()), 0); }
+    void begin(const OffloadContext& context) override { m_last.assign(static_cast<std::size_t>(context.shape.total()), 0); }
     void onUse(int expert, std::int64_t order, bool) override { m_last[static_cast<std::size_t>(expert)] = order; }
     void onAdmit(int expert, std::int64_t order) override { m_last[static_cast<std::size_t>(expert)] = order; }
     double score(int expert) const override { return static_cast<double>(m_last[static_cast<std::size_t>(expert)]); }
@@ -21,7 +21,7 @@ private:
 
 EvictionEntry lruEviction() {
     return {{.name = "lru", .summary = "The expert whose last use or admission lies furthest back leaves."},
-            [] { return std::unique_ptr<EvictionRule>(std::make_unique<Lru>()); }};
+            [](Parameters&) { return std::unique_ptr<EvictionRule>(std::make_unique<Lru>()); }};
 }
 
 }  // namespace expertscope

@@ -12,7 +12,7 @@ PolicyEntry onDemandPolicy() {
          .needs = {},
          .source = "MoE-OnDemand in Pre-gated MoE (arXiv 2308.12066)",
          .summary = "Fetches an expert when a layer needs it and waits; keeps it until the eviction rule takes it."},
-        [] { return std::make_unique<Policy>(); }};
+        [](Parameters&) { return std::make_unique<Policy>(); }};
 }
 
 }  // namespace expertscope

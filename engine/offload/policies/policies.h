@@ -4,13 +4,14 @@
 // One function a published system: what it is and how to make it. Each is defined in a file of its own beside this one;
 // policy_registry.cpp lists them.
 
+#include "engine/offload/parameters.h"
 #include "engine/offload/policy_registry.h"
 
 namespace expertscope {
 
 struct PolicyEntry {
     PolicyInfo info;
-    std::unique_ptr<Policy> (*make)();
+    std::unique_ptr<Policy> (*make)(Parameters&);
 };
 
 PolicyEntry residentPolicy();

@@ -11,17 +11,21 @@ namespace {
 class PreGated final : public Policy {
 public:
     RoutingSource routing(LayerIndex layer) const override {
-        return layer.value() == 0 ? RoutingSource::OwnGate : RoutingSource::PreGate;
+        if (layer.value() == 0) return {};
+        return {.kind = RoutingSource::Kind::PreGate, .ahead = 1};
     }
 
-    void prefetch(const RoutedLayer& routed, Predictors& predictors, std::vector<ExpertRef>& wanted) override {
+    void prefetch(const RoutedLayer& routed, Predictors& predictors, const ResidencyView&,
+                  std::vector<WantedExpert>& wanted) override {
         const LayerIndex next(routed.layer.value() + 1);
         if (next.value() == shape().layers) return;
         m_seen.assign(static_cast<std::size_t>(shape().experts), false);
-        for (const ExpertId expert : predictors.experts(PredictorKind::PreGate, next)) {
+        const Prediction expected = predictors.of(PredictorKind::PreGate, next);
+        for (std::size_t i = 0; i < expected.experts.size(); ++i) {
+            const ExpertId expert = expected.experts[i];
             if (m_seen[expert.index()]) continue;
             m_seen[expert.index()] = true;
-            wanted.push_back({next, expert});
+            wanted.push_back({{next, expert}, expected.scores[i]});
         }
     }
 
@@ -40,7 +44,7 @@ PolicyEntry preGatedPolicy() {
          .source = "Pre-gated MoE (arXiv 2308.12066)",
          .summary = "A layer's pre-gate chooses the next layer's experts, which are brought while the layer computes.",
          .needsPreGates = true},
-        [] { return std::unique_ptr<Policy>(std::make_unique<PreGated>()); }};
+        [](Parameters&) { return std::unique_ptr<Policy>(std::make_unique<PreGated>()); }};
 }
 
 }  // namespace expertscope

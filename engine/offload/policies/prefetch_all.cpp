@@ -9,11 +9,12 @@ namespace {
 /// budget of two layers it is their double buffer.
 class PrefetchAll final : public Policy {
 public:
-    void prefetch(const RoutedLayer& routed, Predictors&, std::vector<ExpertRef>& wanted) override {
+    void prefetch(const RoutedLayer& routed, Predictors&, const ResidencyView&,
+                  std::vector<WantedExpert>& wanted) override {
         const LayerIndex next(routed.layer.value() + 1);
         if (next.value() == shape().layers) return;
         for (int expert = 0; expert < shape().experts; ++expert)
-            wanted.push_back({next, ExpertId(expert)});
+            wanted.push_back({{next, ExpertId(expert)}});
     }
 };
 
@@ -25,7 +26,7 @@ PolicyEntry prefetchAllPolicy() {
              .needs = {},
              .source = "SE-MoE (arXiv 2205.10034); MoE-Prefetch in Pre-gated MoE (arXiv 2308.12066)",
              .summary = "While a layer computes, all experts of the next layer are brought."},
-            [] { return std::unique_ptr<Policy>(std::make_unique<PrefetchAll>()); }};
+            [](Parameters&) { return std::unique_ptr<Policy>(std::make_unique<PrefetchAll>()); }};
 }
 
 }  // namespace expertscope

@@ -18,7 +18,7 @@ PolicyEntry residentPolicy() {
              .needs = {},
              .source = "the reference of every paper (GPU-only)",
              .summary = "Every expert is on the device before the run; ignores the budget."},
-            [] { return std::unique_ptr<Policy>(std::make_unique<Resident>()); }};
+            [](Parameters&) { return std::unique_ptr<Policy>(std::make_unique<Resident>()); }};
 }
 
 }  // namespace expertscope

@@ -19,14 +19,21 @@ using testing::IsEmpty;
 class FixedPredictors final : public Predictors {
 public:
     std::vector<ExpertId> next;
-    std::span<const ExpertId> experts(PredictorKind kind, LayerIndex) override {
-        return kind == PredictorKind::PreGate ? next : std::span<const ExpertId>{};
+    Prediction of(PredictorKind kind, LayerIndex) override {
+        if (kind != PredictorKind::PreGate) return {};
+        scores.assign(next.size(), 0.25F);
+        return {.width = 1, .experts = next, .scores = scores};
     }
+    std::vector<float> scores;
 };
 
 struct Fixture {
     Fixture(const char* policyName, OffloadShape wanted)
-        : shape(wanted), policy(makePolicy(policyName)), rule(makeEviction("lru")), planner(shape, *policy, *rule) {}
+        : shape(wanted),
+          context{.shape = wanted},
+          policy(makePolicy(policyName)),
+          rule(makeEviction("lru")),
+          planner(context, *policy, rule.get()) {}
 
     void begin(int layer, std::vector<int> chosen) {
         experts.clear();
@@ -59,10 +66,11 @@ struct Fixture {
     void runLayer(int layer, std::vector<int> chosen) {
         begin(layer, std::move(chosen));
         while (wave()) {}
-        planner.endLayer(commands);
+        planner.endLayer(releases, commands);
     }
 
     OffloadShape shape;
+    OffloadContext context;
     std::unique_ptr<Policy> policy;
     std::unique_ptr<EvictionRule> rule;
     Planner planner;
@@ -71,6 +79,7 @@ struct Fixture {
     std::vector<float> weights;
     std::vector<int> running;
     std::vector<SlotCommand> commands;
+    std::vector<SlotRelease> releases;
 };
 
 TEST(Planner, CountsOneAccessForEachExpertInOrderOfFirstUse) {
@@ -126,7 +135,7 @@ TEST(PrefetchAll, BringsTheWholeNextLayerAsFarAsSlotsGo) {
     EXPECT_THAT(f.demanded(), ElementsAre(2));
     EXPECT_THAT(f.prefetched(), ElementsAre(0, 1));
     EXPECT_FALSE(f.wave());
-    f.planner.endLayer(f.commands);
+    f.planner.endLayer(f.releases, f.commands);
     EXPECT_THAT(f.prefetched(), ElementsAre(2));  // the slot of the expert that has run
     EXPECT_EQ(f.commands[0].victim, (ExpertRef{LayerIndex(0), ExpertId(2)}));
 }
@@ -145,8 +154,8 @@ TEST(PreGated, BringsExactlyWhatItsPreGateExpectsOnce) {
     f.wave();
     EXPECT_THAT(f.demanded(), ElementsAre(0, 1, 2));
     EXPECT_THAT(f.prefetched(), ElementsAre(6, 1, 3));
-    EXPECT_EQ(f.policy->routing(LayerIndex(0)), RoutingSource::OwnGate);
-    EXPECT_EQ(f.policy->routing(LayerIndex(2)), RoutingSource::PreGate);
+    EXPECT_EQ(f.policy->routing(LayerIndex(0)), RoutingSource{});
+    EXPECT_EQ(f.policy->routing(LayerIndex(2)), (RoutingSource{RoutingSource::Kind::PreGate, 1}));
 }
 
 TEST(Planner, HoldsWhatIsExpectedAgainstOtherPrefetchesAndLetsItGoOnceItsLayerHasChosen) {
@@ -213,7 +222,9 @@ TEST_P(EveryPolicy, RunsEachExpertOnceInASlotOfItsOwnAndKeepsTheBudget) {
             }
             const std::set<int> unique(chosen.begin(), chosen.end());
             EXPECT_EQ(executed, std::multiset<int>(unique.begin(), unique.end()));
-            f.planner.endLayer(f.commands);
+            f.planner.endLayer(f.releases, f.commands);
+            for (const SlotRelease& release : f.releases)
+                EXPECT_EQ(inSlots.erase(shape.flat(release.expert)), 1U);
             apply();
         }
     }
@@ -238,7 +249,7 @@ TEST_P(EveryPolicy, MakesTheSameDecisionsTwice) {
                 };
                 while (f.wave())
                     note();
-                f.planner.endLayer(f.commands);
+                f.planner.endLayer(f.releases, f.commands);
                 note();
             }
         }

@@ -15,7 +15,7 @@ ExpertRef ref(int layer, int expert) { return {LayerIndex(layer), ExpertId(exper
 
 struct Fixture {
     explicit Fixture(const char* eviction, OffloadShape wanted = {.layers = 1, .experts = 8, .topK = 1, .slots = 3})
-        : shape(wanted), rule(makeEviction(eviction)), residency(shape, *rule) {}
+        : shape(wanted), context{.shape = wanted}, rule(makeEviction(eviction)), residency(context, {}, *rule) {}
     /// Admits the expert if it is absent, and uses it; gives who left, −1 for nobody.
     int access(int expert) {
         int left = -1;
@@ -27,6 +27,7 @@ struct Fixture {
         return left;
     }
     OffloadShape shape;
+    OffloadContext context;
     std::unique_ptr<EvictionRule> rule;
     Residency residency;
 };
