@@ -76,6 +76,40 @@ Pattern paintPattern(SpanPaint paint) {
     }
 }
 
+SpanPaint paintOf(const SpanRecord& span) {
+    switch (span.kind) {
+        case SpanKind::Step:
+            return SpanPaint::Step;
+        case SpanKind::Layer:
+            return span.layer.value() % 2 == 0 ? SpanPaint::EvenLayer : SpanPaint::OddLayer;
+        case SpanKind::Attention:
+            return SpanPaint::Attention;
+        case SpanKind::Router:
+            return SpanPaint::Router;
+        case SpanKind::Experts:
+            return SpanPaint::Experts;
+        case SpanKind::ExpertCompute:
+            return SpanPaint::ExpertCompute;
+        case SpanKind::Combine:
+            return SpanPaint::Combine;
+        case SpanKind::Head:
+            return SpanPaint::Head;
+        case SpanKind::Sample:
+            return SpanPaint::Sample;
+        case SpanKind::Wait:
+            return SpanPaint::Wait;
+        case SpanKind::TransferDemand:
+            return SpanPaint::Demand;
+        case SpanKind::TransferPrefetch:
+            return SpanPaint::PrefetchOpen;
+        case SpanKind::TransferPreload:
+            return SpanPaint::Preload;
+        case SpanKind::Predict:
+            return SpanPaint::Predict;
+    }
+    return SpanPaint::Step;
+}
+
 SpanPaint paintOf(TransferFate fate) {
     switch (fate) {
         case TransferFate::Used:

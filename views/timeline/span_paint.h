@@ -42,5 +42,7 @@ QColor paintColor(SpanPaint paint, const Theme& theme);
 /// The second cue beside the colour.
 Pattern paintPattern(SpanPaint paint);
 SpanPaint paintOf(TransferFate fate);
+/// Of a span as it is recorded; a prefetch's fate is not known by then.
+SpanPaint paintOf(const SpanRecord& span);
 
 }  // namespace expertscope

@@ -14,7 +14,8 @@ bool byStart(const SpanItem& a, const SpanItem& b) { return a.start < b.start; }
 }  // namespace
 
 std::int64_t SpanRow::add(std::vector<SpanItem> items) {
-    std::ranges::stable_sort(items, byStart);
+    // A thread records most kinds of spans in order.
+    if (!std::ranges::is_sorted(items, byStart)) std::ranges::stable_sort(items, byStart);
     const std::int64_t earliest = items.front().start;
     const auto at = std::ranges::upper_bound(m_items, earliest, {}, &SpanItem::start);
     const auto first = static_cast<std::size_t>(at - m_items.begin());

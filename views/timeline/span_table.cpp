@@ -16,10 +16,19 @@ bool isTransfer(SpanKind kind) {
 
 }  // namespace
 
-void SpanTable::update() {
+void SpanTable::reset() {
     beginResetModel();
-    m_rows = m_model.rows() ? static_cast<int>(m_model.rows()->trace().spans().size()) : 0;
+    m_rows = 0;
     endResetModel();
+    grow();
+}
+
+void SpanTable::grow() {
+    const int rows = m_model.rows() ? static_cast<int>(m_model.rows()->trace().spans().size()) : 0;
+    if (rows <= m_rows) return;
+    beginInsertRows({}, m_rows, rows - 1);
+    m_rows = rows;
+    endInsertRows();
 }
 
 int SpanTable::rowCount(const QModelIndex& parent) const { return parent.isValid() ? 0 : m_rows; }

@@ -15,8 +15,10 @@ class SpanTable : public QAbstractTableModel {
     Q_OBJECT
 public:
     SpanTable(const TimelineModel& model, QObject* parent) : QAbstractTableModel(parent), m_model(model) {}
-    /// Shows what the model's run has now.
-    void update();
+    /// The model shows another run.
+    void reset();
+    /// The model's run has grown.
+    void grow();
 
     int rowCount(const QModelIndex& parent = {}) const override;
     int columnCount(const QModelIndex& parent = {}) const override;

@@ -33,7 +33,8 @@ struct TimelineMeasure {
 };
 
 /// The timeline without its widget: a run's rows and a viewport in, draw lists out. Key axis: nanoseconds since the
-/// run's start. Value axis: pixels from the top of the first row, downwards.
+/// run's start. Value axis: kRowPitch a row, from the top of the first row downwards; pixels where rows are as low as
+/// they may be.
 ///
 /// Level of detail: an item at least three pixels wide is a box, with its label from forty pixels on. What is narrower
 /// is summed per pixel column and painted as high as the row is busy there, stacked by colour, so that the painted area
@@ -43,10 +44,12 @@ public:
     static constexpr int kRowHeight = 22;
     static constexpr int kRowPitch = 28;
 
-    /// Shows another run, or none.
-    void setTrace(const RunTrace* trace);
-    /// Takes in what the run has gained; true when anything changed.
-    bool update() { return m_rows && m_rows->update(); }
+    /// Shows another run, or none; reads at most so many of its spans at once.
+    void setTrace(const RunTrace* trace, std::size_t most = TimelineRows::kAll);
+    /// Takes in what the run has gained, at most so many spans of it; true when anything changed.
+    bool update(std::size_t most = TimelineRows::kAll) { return m_rows && m_rows->update(most); }
+    /// Whether everything that the run has is taken in.
+    bool complete() const { return !m_rows || m_rows->complete(); }
 
     bool empty() const { return !m_rows || m_rows->empty(); }
     const TimelineRows* rows() const { return m_rows.get(); }

@@ -9,6 +9,7 @@ namespace {
 
 /// A transfer's record and span come through different rings: a record waits this many updates for its span.
 constexpr int kMostTries = 20;
+constexpr int kPhaseCategories = 8;  // as many as a phase row has paints
 
 std::int64_t expertKey(LayerIndex layer, ExpertId expert) {
     return (static_cast<std::int64_t>(layer.value()) << 32) | static_cast<std::uint32_t>(expert.value());
@@ -24,7 +25,7 @@ std::vector<SpanPaint> paintsOf(int key, int phases, int waits, int nearMemory, 
     if (key == 1) return {SpanPaint::EvenLayer, SpanPaint::OddLayer};
     if (key == phases) {
         return {SpanPaint::Attention, SpanPaint::Router, SpanPaint::Experts, SpanPaint::Combine,
-                SpanPaint::Head,      SpanPaint::Sample, SpanPaint::Predict};
+                SpanPaint::Head,      SpanPaint::Sample, SpanPaint::Predict, SpanPaint::Wait};
     }
     if (key == waits) return {SpanPaint::Wait};
     if (key == demand) return {SpanPaint::Demand};
@@ -37,40 +38,6 @@ std::vector<SpanPaint> paintsOf(int key, int phases, int waits, int nearMemory, 
     return {key >= nearMemory ? SpanPaint::NearMemory : SpanPaint::ExpertCompute};
 }
 
-SpanPaint paintOfSpan(const SpanRecord& span) {
-    switch (span.kind) {
-        case SpanKind::Step:
-            return SpanPaint::Step;
-        case SpanKind::Layer:
-            return span.layer.value() % 2 == 0 ? SpanPaint::EvenLayer : SpanPaint::OddLayer;
-        case SpanKind::Attention:
-            return SpanPaint::Attention;
-        case SpanKind::Router:
-            return SpanPaint::Router;
-        case SpanKind::Experts:
-            return SpanPaint::Experts;
-        case SpanKind::ExpertCompute:
-            return SpanPaint::ExpertCompute;
-        case SpanKind::Combine:
-            return SpanPaint::Combine;
-        case SpanKind::Head:
-            return SpanPaint::Head;
-        case SpanKind::Sample:
-            return SpanPaint::Sample;
-        case SpanKind::Wait:
-            return SpanPaint::Wait;
-        case SpanKind::TransferDemand:
-            return SpanPaint::Demand;
-        case SpanKind::TransferPrefetch:
-            return SpanPaint::PrefetchOpen;
-        case SpanKind::TransferPreload:
-            return SpanPaint::Preload;
-        case SpanKind::Predict:
-            return SpanPaint::Predict;
-    }
-    return SpanPaint::Step;
-}
-
 /// A row of one paint may hold spans of a sibling paint (near-memory experts): they take its only category.
 std::uint8_t categoryOf(const TimelineRow& row, SpanPaint paint) {
     const auto at = std::ranges::find(row.paints, paint);
@@ -79,8 +46,14 @@ std::uint8_t categoryOf(const TimelineRow& row, SpanPaint paint) {
 
 }  // namespace
 
-TimelineRows::TimelineRows(const RunTrace& trace) : m_trace(trace), m_origin(trace.entry().description.start) {
-    update();
+TimelineRows::TimelineRows(const RunTrace& trace, std::size_t most)
+    : m_trace(trace), m_origin(trace.entry().description.start), m_phaseSpans(kPhaseCategories) {
+    update(most);
+}
+
+bool TimelineRows::complete() const {
+    return m_spansRead == m_trace.spans().size() && m_transfersRead == m_trace.transfers().size() &&
+           m_tokensRead == m_trace.tokens().size();
 }
 
 const TimelineRow* TimelineRows::row(int key) const {
@@ -151,7 +124,8 @@ QString TimelineRows::explanation(int key) {
         case kLayers:
             return QStringLiteral("The layers of each step on the compute thread.");
         case kPhases:
-            return QStringLiteral("What the compute thread does inside a layer; waits are inside the experts.");
+            return QStringLiteral(
+                "What the compute thread does inside a layer, and where it waits for an expert's bytes.");
         case kWaits:
             return QStringLiteral("The compute thread waits for an expert's bytes.");
         case kDemand:
@@ -181,21 +155,25 @@ TimelineRow& TimelineRows::ensureRow(int key) {
     return created;
 }
 
-bool TimelineRows::update() {
-    const bool changed = m_spansRead < m_trace.spans().size() || m_transfersRead < m_trace.transfers().size() ||
-                         m_tokensRead < m_trace.tokens().size();
+bool TimelineRows::update(std::size_t most) {
+    const bool changed = !complete();
     if (!changed && m_unmatched.empty()) return false;
     Pending pending;
-    readSpans(pending);
-    readTransfers(pending);
+    readSpans(pending, most);
+    // A transfer waits only for a while for its span, so spans come first.
+    if (m_spansRead == m_trace.spans().size()) readTransfers(pending, most);
     readTokens();
 
-    std::int64_t dirtyFrom = std::numeric_limits<std::int64_t>::max();
+    constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+    std::int64_t overlapFrom = kNever, phasesFrom = kNever;
     for (auto& [key, items] : pending) {
-        const std::int64_t earliest = ensureRow(key).items.add(std::move(items));
-        if (key == kWaits || key == kDemand || key == kPrefetch) dirtyFrom = std::min(dirtyFrom, earliest);
+        SpanRow& target = key == kPhases ? m_phaseSpans : ensureRow(key).items;
+        const std::int64_t earliest = target.add(std::move(items));
+        if (key == kWaits || key == kDemand || key == kPrefetch) overlapFrom = std::min(overlapFrom, earliest);
+        if (key == kWaits || key == kPhases) phasesFrom = std::min(phasesFrom, earliest);
     }
-    if (dirtyFrom != std::numeric_limits<std::int64_t>::max()) updateOverlap(dirtyFrom);
+    if (overlapFrom != kNever) updateOverlap(overlapFrom);
+    if (phasesFrom != kNever) updatePhases(phasesFrom);
 
     const std::vector<Unmatched> waiting = std::exchange(m_unmatched, {});
     for (const Unmatched& each : waiting) {
@@ -204,9 +182,10 @@ bool TimelineRows::update() {
     return changed;
 }
 
-void TimelineRows::readSpans(Pending& pending) {
+void TimelineRows::readSpans(Pending& pending, std::size_t most) {
     const std::vector<SpanRecord>& spans = m_trace.spans();
-    for (; m_spansRead < spans.size(); ++m_spansRead) {
+    const std::size_t end = m_spansRead + std::min(most, spans.size() - m_spansRead);
+    for (; m_spansRead < end; ++m_spansRead) {
         const SpanRecord& span = spans[m_spansRead];
         const int rowKey = key(span);
         const auto source = static_cast<std::int32_t>(m_spansRead);
@@ -218,7 +197,7 @@ void TimelineRows::readSpans(Pending& pending) {
             }
         }
         const TimelineRow& target = ensureRow(rowKey);
-        item.category = categoryOf(target, paintOfSpan(span));
+        item.category = categoryOf(target, paintOf(span));
         const bool first = m_last == 0 && m_first == 0 && m_spansRead == 0;
         m_first = first ? item.start : std::min(m_first, item.start);
         m_last = std::max(m_last, item.end);
@@ -231,10 +210,11 @@ void TimelineRows::readSpans(Pending& pending) {
     }
 }
 
-void TimelineRows::readTransfers(Pending& pending) {
+void TimelineRows::readTransfers(Pending& pending, std::size_t most) {
     const std::vector<TransferRecord>& transfers = m_trace.transfers();
     const bool spansRecorded = m_trace.entry().description.record.spans;
-    for (; m_transfersRead < transfers.size(); ++m_transfersRead) {
+    const std::size_t end = m_transfersRead + std::min(most, transfers.size() - m_transfersRead);
+    for (; m_transfersRead < end; ++m_transfersRead) {
         const TransferRecord& transfer = transfers[m_transfersRead];
         if (transfer.started.count() == 0 || transfer.purpose == TransferPurpose::Preload) continue;
         const auto index = static_cast<std::int32_t>(m_transfersRead);
@@ -285,16 +265,57 @@ void TimelineRows::readTokens() {
     }
 }
 
+/// Empties a derived row from a time on, so that it can be made anew from there. An item that straddles `from` was made
+/// of what was known before it: the row starts again at its start, which is returned.
+std::int64_t TimelineRows::reopen(int derivedRow, std::int64_t from) {
+    if (!row(derivedRow)) return from;
+    SpanRow& items = ensureRow(derivedRow).items;
+    const std::size_t straddles = items.firstEndingAfter(from);
+    if (straddles < items.size()) from = std::min(from, items.item(straddles).start);
+    items.truncate(from);
+    return from;
+}
+
+/// Cuts the waits from `from` on out of the phases in which they lie. O(spans from there on).
+void TimelineRows::updatePhases(std::int64_t from) {
+    if (m_phaseSpans.empty()) return;
+    // Waits before the first phase have no place in the row yet.
+    const bool begins = ensureRow(kPhases).items.empty();
+    from = begins ? std::numeric_limits<std::int64_t>::min() : reopen(kPhases, from);
+    static const SpanRow none(1);
+    const TimelineRow* waitRow = row(kWaits);
+    const SpanRow& waits = waitRow ? waitRow->items : none;
+    const std::uint8_t waitCategory = categoryOf(ensureRow(kPhases), SpanPaint::Wait);
+    std::vector<SpanItem> pieces;
+    const auto add = [&](std::int64_t begin, std::int64_t end, std::int32_t source, std::uint8_t category) {
+        if (end > begin) pieces.push_back({begin, end, 0, source, category});
+    };
+    std::size_t wait = waits.firstEndingAfter(from);
+    const auto addWaitsUntil = [&](std::int64_t time) {
+        for (; wait < waits.size() && waits.coverTo(wait) <= time; ++wait)
+            add(std::max(from, waits.coverFrom(wait)), waits.coverTo(wait), waits.item(wait).source, waitCategory);
+    };
+    for (std::size_t i = m_phaseSpans.firstEndingAfter(from); i < m_phaseSpans.size(); ++i) {
+        const SpanItem& phase = m_phaseSpans.item(i);
+        std::int64_t at = std::max(from, m_phaseSpans.coverFrom(i));
+        const std::int64_t end = m_phaseSpans.coverTo(i);
+        addWaitsUntil(at);
+        for (; wait < waits.size() && waits.coverTo(wait) <= end; ++wait) {
+            add(at, waits.coverFrom(wait), phase.source, phase.category);
+            add(std::max(from, waits.coverFrom(wait)), waits.coverTo(wait), waits.item(wait).source, waitCategory);
+            at = std::max(at, waits.coverTo(wait));
+        }
+        const bool straddled = wait < waits.size() && waits.coverFrom(wait) < end;
+        add(at, straddled ? waits.coverFrom(wait) : end, phase.source, phase.category);
+    }
+    addWaitsUntil(std::numeric_limits<std::int64_t>::max());
+    if (!pieces.empty()) ensureRow(kPhases).items.add(std::move(pieces));
+}
+
 /// Sweeps transfers and waits from `from` on: a moment is exposed where a transfer and a wait run, hidden where only a
 /// transfer does.
 void TimelineRows::updateOverlap(std::int64_t from) {
-    if (const TimelineRow* known = row(kOverlap)) {
-        // An item that straddles `from` was made of what is known before it: start again at its start.
-        const std::size_t straddles = known->items.firstEndingAfter(from);
-        if (straddles < known->items.size()) from = std::min(from, known->items.item(straddles).start);
-        ensureRow(kOverlap).items.truncate(from);
-    }
-
+    from = reopen(kOverlap, from);
     struct Edge {
         std::int64_t time;
         int transfers, waits;

@@ -3,6 +3,7 @@
 
 #include <QString>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <unordered_map>
@@ -24,16 +25,21 @@ struct TimelineRow {
 };
 
 /// The rows of one run, kept up to date while it grows: which span lies in which row, what became of each transfer, and
-/// the derived row of transfers that hid behind computing or did not.
+/// two derived rows: phases with the waits inside them cut out, and transfers that hid behind computing or did not.
 ///
-/// An update costs O(new records) where they come nearly in order of time, as a recorder writes them.
+/// An update costs O(new records) where they come nearly in order of time, as a recorder writes them. A long recording
+/// can be taken in by several updates of bounded length.
 class TimelineRows {
 public:
     static constexpr std::int32_t kDerived = -1 - (1 << 30);
 
-    explicit TimelineRows(const RunTrace& trace);
-    /// Takes in what the trace has gained; true when anything changed.
-    bool update();
+    static constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
+
+    explicit TimelineRows(const RunTrace& trace, std::size_t most = kAll);
+    /// Takes in what the trace has gained, at most so many spans and transfers of it; true when anything changed.
+    bool update(std::size_t most = kAll);
+    /// Whether the trace has nothing that is not taken in.
+    bool complete() const;
 
     const RunTrace& trace() const { return m_trace; }
     /// From top to bottom; only rows that have had an item.
@@ -81,15 +87,18 @@ private:
     TimelineRow& ensureRow(int key);
     QString title(int key) const;
     static QString explanation(int key);
-    void readSpans(Pending& pending);
-    void readTransfers(Pending& pending);
+    void readSpans(Pending& pending, std::size_t most);
+    void readTransfers(Pending& pending, std::size_t most);
     void readTokens();
     bool settle(std::int32_t transfer);
+    std::int64_t reopen(int derivedRow, std::int64_t from);
+    void updatePhases(std::int64_t from);
     void updateOverlap(std::int64_t from);
 
     const RunTrace& m_trace;
     Nanoseconds m_origin;
     std::map<int, TimelineRow> m_rows;
+    SpanRow m_phaseSpans;  ///< whole phases, waits included; categories as in the row
     std::vector<const TimelineRow*> m_order;
     std::size_t m_spansRead = 0, m_transfersRead = 0, m_tokensRead = 0;
     std::int64_t m_first = 0, m_last = 0;

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "views/timeline/timeline_view.h"
 
-#include <QKeyEvent>
+#include <QGridLayout>
 #include <QLabel>
 #include <QScrollBar>
-#include <QToolTip>
-#include <QVBoxLayout>
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -26,12 +24,11 @@
 namespace expertscope {
 namespace {
 
-constexpr double kZoomStep = 1.5;
-constexpr double kPanShare = 0.15;
 constexpr double kShortestRange = 50;  // ns: below it there is nothing to see
-constexpr int kDragPixels = 4;         // less is a click
 constexpr int kRefreshMilliseconds = 40;
-constexpr QMargins kPlotMargins(96, 6, 14, 28);
+constexpr std::size_t kSpansAtOnce = 50'000;  // a long recording is taken in by parts, so that the window never stands
+constexpr int kTallestRow = 84;               // pixels
+constexpr int kPixelsPerTick = 90;            // a label such as "1,234.5 ms" and its neighbour's
 constexpr double kNowhere = std::numeric_limits<double>::quiet_NaN();
 
 const QString kHint = QStringLiteral(
@@ -62,8 +59,8 @@ TimelineView::TimelineView(SessionModel& session, SelectionModel& selection, QWi
     layout->setRowStretch(1, 1);
     layout->setColumnStretch(0, 1);
     m_footer->setContentsMargins(8, 0, 8, 0);
-    m_footer->setMinimumWidth(1);
-    m_footer->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Fixed);
+    m_footer->setWordWrap(true);
+    m_footer->setMinimumSize(1, QFontMetrics(plotFont()).height());
     m_plot->setMinimumSize(240, 80);
     setFocusPolicy(Qt::StrongFocus);
     setAccessibleName(title());
@@ -71,8 +68,13 @@ TimelineView::TimelineView(SessionModel& session, SelectionModel& selection, QWi
     m_empty = new EmptyState(this);
 
     m_refreshTimer.setSingleShot(true);
-    m_refreshTimer.setInterval(kRefreshMilliseconds);
-    connect(&m_refreshTimer, &QTimer::timeout, this, &TimelineView::refresh);
+    connect(&m_refreshTimer, &QTimer::timeout, this, [this] {
+        if (isVisible()) {
+            takeIn(kSpansAtOnce);
+        } else {
+            m_stale = true;
+        }
+    });
     connect(&m_session, &SessionModel::sessionChanged, this, &TimelineView::takeTrace);
     connect(&m_session, &SessionModel::currentRunChanged, this, &TimelineView::takeTrace);
     connect(&m_session, &SessionModel::dataGrown, this, &TimelineView::scheduleRefresh);
@@ -85,12 +87,15 @@ TimelineView::TimelineView(SessionModel& session, SelectionModel& selection, QWi
 
 TimelineView::~TimelineView() = default;
 
+/// Left of the rows their titles, below them the times.
+QMargins TimelineView::plotMargins() { return {96, 6, 14, 28}; }
+
 void TimelineView::buildPlot() {
     m_plot->setFocusPolicy(Qt::NoFocus);
     m_plot->setMouseTracking(true);
     QCPAxisRect* rect = m_plot->axisRect();
     rect->setAutoMargins(QCP::msNone);
-    rect->setMargins(kPlotMargins);
+    rect->setMargins(plotMargins());
     m_plot->xAxis->setTicker(QSharedPointer<TimeTicker>::create());
     m_plot->yAxis->setTicker(QSharedPointer<QCPAxisTickerText>::create());
     m_plot->yAxis->setRangeReversed(true);
@@ -145,27 +150,38 @@ void TimelineView::updateLegend() {
 }
 
 void TimelineView::takeTrace() {
-    m_model.setTrace(m_session.trace());
+    m_model.setTrace(m_session.trace(), kSpansAtOnce);
+    m_table->reset();
     m_measured.reset();
     m_clicked.reset();
     m_marks.clear();
     m_follow = Follow::All;
-    refresh();
+    takeIn(kSpansAtOnce);
 }
 
 void TimelineView::scheduleRefresh() {
-    if (!m_refreshTimer.isActive()) m_refreshTimer.start();
+    if (!m_refreshTimer.isActive()) m_refreshTimer.start(kRefreshMilliseconds);
 }
 
-void TimelineView::refresh() {
+void TimelineView::refresh() { takeIn(TimelineRows::kAll); }
+
+/// Takes in at most so many spans and shows what there is; where there is more, the timer goes on with it.
+void TimelineView::takeIn(std::size_t most) {
     m_refreshTimer.stop();
-    m_model.update();
-    m_table->update();
+    m_stale = false;
+    m_model.update(most);
+    if (!m_model.complete()) m_refreshTimer.start(0);
+    m_table->grow();
     updateRows();
     followData();
     updateEmptyState();
     updateFooter();
     m_plot->replot(QCustomPlot::rpQueuedReplot);
+}
+
+void TimelineView::showEvent(QShowEvent* event) {
+    View::showEvent(event);
+    if (m_stale) takeIn(kSpansAtOnce);
 }
 
 void TimelineView::followData() {
@@ -190,19 +206,30 @@ void TimelineView::updateRows() {
     const auto& rows = m_model.rows()->rows();
     for (std::size_t i = 0; i < rows.size(); ++i) {
         ticker->addTick(TimelineModel::rowCentre(i),
-                        metrics.elidedText(rows[i]->title, Qt::ElideRight, kPlotMargins.left() - 12));
+                        metrics.elidedText(rows[i]->title, Qt::ElideRight, plotMargins().left() - 12));
     }
 }
 
+/// Gives the rows the height that there is, as far as they profit from it, and the time axis as many ticks as it has
+/// room for.
 void TimelineView::fitRowsToHeight() {
-    const int height = m_plot->viewport().height() - kPlotMargins.top() - kPlotMargins.bottom();
-    const int hidden = std::max(0, m_model.contentHeight() - height);
-    const QSignalBlocker blocker(m_scroll);
-    m_scroll->setRange(0, hidden);
-    m_scroll->setPageStep(std::max(1, height));
-    m_scroll->setSingleStep(TimelineModel::kRowPitch);
-    m_scroll->setVisible(hidden > 0);
-    m_plot->yAxis->setRange(m_scroll->value(), m_scroll->value() + std::max(1, height));
+    const QMargins margins = plotMargins();
+    const int height = std::max(1, m_plot->viewport().height() - margins.top() - margins.bottom());
+    const int content = m_model.contentHeight();
+    const double tallest = static_cast<double>(kTallestRow) / TimelineModel::kRowPitch;
+    const double stretch = content > 0 ? std::clamp(static_cast<double>(height) / content, 1.0, tallest) : 1;
+    const double visible = height / stretch;
+    const int hidden = std::max(0, content - height);
+    {
+        const QSignalBlocker blocker(m_scroll);
+        m_scroll->setRange(0, hidden);
+        m_scroll->setPageStep(height);
+        m_scroll->setSingleStep(TimelineModel::kRowPitch);
+        m_scroll->setVisible(hidden > 0);
+    }
+    m_plot->yAxis->setRange(m_scroll->value(), m_scroll->value() + visible);
+    const int width = m_plot->viewport().width() - margins.left() - margins.right();
+    m_plot->xAxis->ticker()->setTickCount(std::clamp(width / kPixelsPerTick, 3, 12));
 }
 
 void TimelineView::updateEmptyState() {
@@ -256,229 +283,10 @@ TimeStretch TimelineView::visible() const {
     return {std::llround(range.lower), std::llround(range.upper)};
 }
 
-void TimelineView::zoomTo(TimeStretch stretch) {
-    m_follow = Follow::No;
-    const auto width = static_cast<double>(std::max<std::int64_t>(stretch.to - stretch.from, 1));
-    move(static_cast<double>(stretch.from) - width * 0.1, width * 1.2);
-}
-
-void TimelineView::move(double from, double width) {
-    const TimeStretch all = m_model.extent();
-    const auto whole = static_cast<double>(all.to - all.from);
-    width = std::clamp(width, kShortestRange, std::max(kShortestRange, whole * 4));
-    // Something of the run stays in sight.
-    const double low =
-        std::clamp(from, static_cast<double>(all.from) - width * 0.9, static_cast<double>(all.to) - width * 0.1);
-    m_plot->xAxis->setRange(low, low + width);
-    m_plot->replot(QCustomPlot::rpQueuedReplot);
-}
-
-void TimelineView::zoom(double factor) {
-    if (m_model.empty()) return;
-    m_follow = Follow::No;
-    const QCPRange range = m_plot->xAxis->range();
-    const double anchor = range.contains(m_cursor) ? m_cursor : range.center();
-    const double width = std::max(range.size() / factor, kShortestRange);
-    move(anchor - (anchor - range.lower) * width / range.size(), width);
-}
-
-void TimelineView::pan(double share) {
-    if (m_model.empty()) return;
-    m_follow = Follow::No;
-    const QCPRange range = m_plot->xAxis->range();
-    move(range.lower + share * range.size(), range.size());
-}
-
-void TimelineView::zoomIn() { zoom(kZoomStep); }
-void TimelineView::zoomOut() { zoom(1 / kZoomStep); }
-void TimelineView::panLeft() { pan(-kPanShare); }
-void TimelineView::panRight() { pan(kPanShare); }
-
-void TimelineView::showAll() {
-    m_follow = Follow::All;
-    followData();
-    m_plot->replot(QCustomPlot::rpQueuedReplot);
-}
-
-void TimelineView::followEnd() {
-    m_follow = Follow::End;
-    followData();
-    m_plot->replot(QCustomPlot::rpQueuedReplot);
-}
-
-void TimelineView::focusSelection() {
-    if (m_model.empty()) return;
-    std::optional<TimeStretch> target = m_clicked;
-    if (!target) target = m_model.stretchOf(m_selection.current());
-    const TimeStretch before = visible();
-    if (target) zoomTo(*target);
-    if (!target || visible() == before) showAll();
-}
-
-void TimelineView::addMark() {
-    if (m_model.empty()) return;
-    const QCPRange range = m_plot->xAxis->range();
-    m_marks.push_back(std::llround(range.contains(m_cursor) ? m_cursor : range.center()));
-    replotMarks();
-}
-
 void TimelineView::dismissMeasure() {
     m_measured.reset();
     updateFooter();
     replotMarks();
-}
-
-void TimelineView::keyPressEvent(QKeyEvent* event) {
-    if (event->modifiers() & (Qt::ControlModifier | Qt::AltModifier | Qt::MetaModifier)) {
-        event->ignore();
-        return;
-    }
-    switch (event->key()) {
-        case Qt::Key_W:
-            zoomIn();
-            break;
-        case Qt::Key_S:
-            zoomOut();
-            break;
-        case Qt::Key_A:
-        case Qt::Key_Left:
-            panLeft();
-            break;
-        case Qt::Key_D:
-        case Qt::Key_Right:
-            panRight();
-            break;
-        case Qt::Key_F:
-            focusSelection();
-            break;
-        case Qt::Key_M:
-            addMark();
-            break;
-        case Qt::Key_End:
-            followEnd();
-            break;
-        case Qt::Key_Up:
-            m_scroll->triggerAction(QScrollBar::SliderSingleStepSub);
-            break;
-        case Qt::Key_Down:
-            m_scroll->triggerAction(QScrollBar::SliderSingleStepAdd);
-            break;
-        case Qt::Key_Escape:
-            if (m_measured) {
-                dismissMeasure();
-            } else {
-                event->ignore();  // the window drops the newest chip
-            }
-            break;
-        default:
-            View::keyPressEvent(event);
-    }
-}
-
-void TimelineView::leaveEvent(QEvent* event) {
-    m_cursor = kNowhere;
-    m_selection.hover({});
-    View::leaveEvent(event);
-}
-
-double TimelineView::timeAt(double x) const { return m_plot->xAxis->pixelToCoord(x); }
-
-std::optional<TimelineHit> TimelineView::hitAt(const QPoint& pos) const {
-    if (!m_plot->axisRect()->rect().contains(pos)) return std::nullopt;
-    const double pixel = m_plot->xAxis->range().size() / std::max(1, m_plot->axisRect()->width());
-    return m_model.hitAt(QPointF(timeAt(pos.x()), m_plot->yAxis->pixelToCoord(pos.y())), pixel);
-}
-
-void TimelineView::pressed(QMouseEvent* event) {
-    if (event->button() != Qt::LeftButton) return;
-    setFocus(Qt::MouseFocusReason);
-    m_press = event->pos();
-    m_dragging = false;
-}
-
-void TimelineView::moved(QMouseEvent* event) {
-    m_cursor = timeAt(event->pos().x());
-    if (!m_press || !(event->buttons() & Qt::LeftButton)) {
-        hover(event->pos(), event->globalPosition().toPoint());
-        return;
-    }
-    m_dragging = m_dragging || std::abs(event->pos().x() - m_press->x()) >= kDragPixels;
-    if (!m_dragging) return;
-    const double a = timeAt(m_press->x());
-    m_measured = TimeStretch{std::llround(std::min(a, m_cursor)), std::llround(std::max(a, m_cursor))};
-    updateFooter();
-    replotMarks();
-}
-
-void TimelineView::released(QMouseEvent* event) {
-    if (event->button() != Qt::LeftButton || !m_press) return;
-    const QPoint press = *m_press;
-    m_press.reset();
-    if (!m_dragging) {
-        click(press);
-        return;
-    }
-    m_dragging = false;
-    if ((event->modifiers() & Qt::ShiftModifier) && m_measured && m_model.rows()) {
-        Selection next = m_selection.current();
-        next.time = TimeRange{m_model.rows()->absolute(m_measured->from), m_model.rows()->absolute(m_measured->to)};
-        m_measured.reset();
-        updateFooter();
-        m_selection.set(next);
-    }
-}
-
-void TimelineView::click(const QPoint& pos) {
-    const auto hit = hitAt(pos);
-    if (!hit) return;
-    m_clicked = m_model.stretchOf(*hit);
-    const Selection of = m_model.selectionOf(*hit);
-    Selection next = m_selection.current();
-    if (of.layer) next.layer = of.layer, next.expert = of.expert;
-    if (of.tokens) next.tokens = of.tokens;
-    m_selection.set(next);
-}
-
-void TimelineView::doubleClicked(QMouseEvent* event) {
-    if (event->button() != Qt::LeftButton) return;
-    m_press.reset();
-    if (const auto hit = hitAt(event->pos())) {
-        m_clicked = m_model.stretchOf(*hit);
-        zoomTo(*m_clicked);
-    }
-}
-
-void TimelineView::wheeled(QWheelEvent* event) {
-    const double notches = event->angleDelta().y() / 120.0;
-    if (event->modifiers() & Qt::ControlModifier) {
-        zoom(std::pow(kZoomStep, notches));
-    } else if (event->angleDelta().x() != 0) {
-        pan(-event->angleDelta().x() / 120.0 * kPanShare);
-    } else {
-        m_scroll->setValue(m_scroll->value() - static_cast<int>(notches * 2 * TimelineModel::kRowPitch));
-    }
-    event->accept();
-}
-
-void TimelineView::hover(const QPoint& pos, const QPoint& global) {
-    const auto hit = hitAt(pos);
-    if (hit) {
-        Selection under = m_model.selectionOf(*hit);
-        under.tokens.reset();
-        m_selection.hover(under);
-        QToolTip::showText(global + QPoint(12, 12), m_model.describe(*hit).join(QChar('\n')), m_plot);
-        return;
-    }
-    m_selection.hover({});
-    const auto row =
-        static_cast<std::size_t>(std::max(0.0, m_plot->yAxis->pixelToCoord(pos.y()) / TimelineModel::kRowPitch));
-    const bool onTitle = pos.x() < kPlotMargins.left() && m_model.rows() && row < m_model.rows()->rows().size();
-    if (onTitle) {
-        const TimelineRow& titled = *m_model.rows()->rows()[row];
-        QToolTip::showText(global + QPoint(12, 12), titled.title + QChar('\n') + titled.explanation, m_plot);
-    } else {
-        QToolTip::hideText();
-    }
 }
 
 void TimelineView::replotMarks() { m_plot->layer("overlay")->replot(); }

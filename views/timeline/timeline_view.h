@@ -59,15 +59,20 @@ public:
     void dismissMeasure();
 
 protected:
+    bool event(QEvent* event) override;
+    void showEvent(QShowEvent* event) override;
     void keyPressEvent(QKeyEvent* event) override;
     void leaveEvent(QEvent* event) override;
 
 private:
     enum class Follow { No, All, End };
 
+    // timeline_view.cpp: what is shown
+    static QMargins plotMargins();
     void buildPlot();
     void takeTrace();
     void scheduleRefresh();
+    void takeIn(std::size_t most);
     void followData();
     void updateRows();
     void fitRowsToHeight();
@@ -75,10 +80,11 @@ private:
     void updateEmptyState();
     void updateLegend();
     void replotMarks();
+    DrawList marksList(const Viewport& viewport) const;
+    // timeline_view_input.cpp: how it is moved and asked
     void zoom(double factor);
     void pan(double share);
     void move(double from, double width);
-    DrawList marksList(const Viewport& viewport) const;
     double timeAt(double x) const;
     std::optional<TimelineHit> hitAt(const QPoint& pos) const;
     void pressed(QMouseEvent* event);
@@ -100,6 +106,7 @@ private:
     DrawListPlottable* m_marksLayer;
     SpanTable* m_table;
     QTimer m_refreshTimer;
+    bool m_stale = false;  ///< something came while the view was hidden
     Follow m_follow = Follow::All;
     std::optional<QPoint> m_press;
     bool m_dragging = false;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "views/timeline/timeline_rows.h"
 
+#include <tuple>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -103,6 +105,57 @@ TEST(TimelineRows, SplitTheSameWhenRecordsArriveOneByOneAndLate) {
     }
     EXPECT_EQ(rows.overlap()->items.busy(0, 6000), whole.overlap()->items.busy(0, 6000));
     EXPECT_EQ(rows.overlap()->items.busy(1234, 4321), whole.overlap()->items.busy(1234, 4321));
+}
+
+std::vector<std::tuple<std::int64_t, std::int64_t, SpanPaint>> pieces(const TimelineRow& row) {
+    std::vector<std::tuple<std::int64_t, std::int64_t, SpanPaint>> list;
+    for (std::size_t i = 0; i < row.items.size(); ++i)
+        list.emplace_back(row.items.item(i).start, row.items.item(i).end, paintAt(row, i));
+    return list;
+}
+
+TEST(TimelineRows, ShowTheWaitsInsideAPhase) {
+    Scratch session;
+    session.add({Scratch::span(SpanKind::Attention, 0, 100, 0, 0), Scratch::span(SpanKind::Experts, 100, 300, 0, 0),
+                 Scratch::span(SpanKind::Wait, 120, 180, 0, 0, 1), Scratch::span(SpanKind::Wait, 250, 300, 0, 0, 2),
+                 Scratch::span(SpanKind::Combine, 300, 310, 0, 0), Scratch::span(SpanKind::Wait, 320, 330, 0, 1, 2)});
+    const TimelineRows rows(session.trace());
+    using enum SpanPaint;
+    EXPECT_THAT(
+        pieces(*rows.phases()),
+        testing::ElementsAre(std::tuple(0, 100, Attention), std::tuple(100, 120, Experts), std::tuple(120, 180, Wait),
+                             std::tuple(180, 250, Experts), std::tuple(250, 300, Wait), std::tuple(300, 310, Combine),
+                             std::tuple(320, 330, Wait)));
+    // A piece stands for its whole span.
+    EXPECT_EQ(rows.phases()->items.item(1).source, rows.phases()->items.item(3).source);
+}
+
+TEST(TimelineRows, ShowTheSameWaitsWhenSpansArriveOneByOne) {
+    std::vector<SpanRecord> spans;
+    for (int i = 0; i < 40; ++i) {
+        const std::int64_t at = i * 100;
+        spans.push_back(Scratch::span(SpanKind::Attention, at, at + 20, 0, i));
+        spans.push_back(Scratch::span(SpanKind::Wait, at + 25, at + 30 + i % 20, 0, i, 1));
+        spans.push_back(Scratch::span(SpanKind::Wait, at + 60, at + 70, 0, i, 2));
+        spans.push_back(Scratch::span(SpanKind::Experts, at + 20, at + 90, 0, i));  // told when it ends
+    }
+    Scratch atOnce;
+    atOnce.add(spans);
+    const TimelineRows whole(atOnce.trace());
+    Scratch growing;
+    TimelineRows rows(growing.trace());
+    for (const SpanRecord& span : spans) {
+        growing.add({span});
+        growing.trace();
+        rows.update();
+    }
+    EXPECT_EQ(pieces(*rows.phases()), pieces(*whole.phases()));
+    // In parts of three spans, too.
+    TimelineRows parts(atOnce.trace(), 3);
+    EXPECT_FALSE(parts.complete());
+    while (!parts.complete())
+        parts.update(3);
+    EXPECT_EQ(parts.phases()->items.busy(0, 4000), whole.phases()->items.busy(0, 4000));
 }
 
 TEST(TimelineRows, KnowStepsTokensAndTheSpansOfAnExpert) {

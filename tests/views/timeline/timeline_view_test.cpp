@@ -51,6 +51,11 @@ protected:
         QCoreApplication::sendEvent(plot, &move);
         QTest::mouseRelease(plot, Qt::LeftButton, modifiers, b);
     }
+    QVector<double> visibleTicks() const {
+        QVector<double> ticks;
+        plot->xAxis->ticker()->generate(plot->xAxis->range(), QLocale(), 'f', 1, ticks, nullptr, nullptr);
+        return ticks;
+    }
     Scratch written;
     SessionModel session;
     SelectionModel selection;
@@ -109,6 +114,47 @@ TEST_F(TimelineViewTest, KeepsAMeasurementUntilEscape) {
     EXPECT_TRUE(view.measured());
     QTest::keyClick(&view, Qt::Key_Escape);
     EXPECT_FALSE(view.measured());
+}
+
+TEST_F(TimelineViewTest, TakesEscapeBeforeTheWindowWhileSomethingIsMeasured) {
+    const auto taken = [this] {
+        QKeyEvent asked(QEvent::ShortcutOverride, Qt::Key_Escape, Qt::NoModifier);
+        asked.ignore();
+        QCoreApplication::sendEvent(&view, &asked);
+        return asked.isAccepted();
+    };
+    EXPECT_FALSE(taken());  // the window's own
+    drag(1'000'000, 3'000'000);
+    EXPECT_TRUE(taken());
+    QTest::keyClick(&view, Qt::Key_Escape);
+    EXPECT_FALSE(taken());
+}
+
+TEST_F(TimelineViewTest, FillsItsHeightWithItsRows) {
+    view.resize(1000, 160);
+    plot->replot();
+    const double low = plot->yAxis->coordToPixel(TimelineModel::kRowPitch) - plot->yAxis->coordToPixel(0);
+    view.resize(1000, 420);
+    QTest::qWait(1);
+    plot->replot();
+    const double high = plot->yAxis->coordToPixel(TimelineModel::kRowPitch) - plot->yAxis->coordToPixel(0);
+    EXPECT_GT(high, low);
+    EXPECT_LE(high, 85);
+    EXPECT_TRUE(view.model().hitAt(QPointF(500'000, plot->yAxis->pixelToCoord(at(500'000, 1).y())), 1));
+}
+
+TEST_F(TimelineViewTest, HasAsManyTimesAsThereIsRoomFor) {
+    for (const int width : {320, 650, 1400}) {
+        view.resize(width, 400);
+        QTest::qWait(1);
+        plot->replot();
+        plot->replot();
+        const QFontMetrics metrics(plot->xAxis->tickLabelFont());
+        const QVector<double> ticks = visibleTicks();
+        ASSERT_GE(ticks.size(), 2) << width;
+        const double apart = plot->xAxis->coordToPixel(ticks[1]) - plot->xAxis->coordToPixel(ticks[0]);
+        EXPECT_GT(apart, metrics.horizontalAdvance("9.9 ms") + 8) << width;
+    }
 }
 
 TEST_F(TimelineViewTest, SelectsTimeByDraggingWithShift) {
