@@ -134,7 +134,7 @@ HWY_NOINLINE void streamRows(const std::byte* w, std::size_t stride, const float
         row[r] = w + static_cast<std::size_t>(r) * stride;
         sum[r] = hn::Zero(d);
     }
-    const auto whole = static_cast<std::size_t>(cols / kBlock * kBlock);
+    const auto whole = static_cast<std::size_t>(cols / kBlock) * kBlock;
     [[maybe_unused]] const std::byte* const next = w + R * stride;
     Vector first, second;
     for (std::size_t c = 0; c < whole; c += kBlock) {

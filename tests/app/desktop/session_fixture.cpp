@@ -31,7 +31,7 @@ TokenRecord token(int index, int step, Phase phase) {
     record.position = index % 3;
     record.step = StepIndex(step);
     record.phase = phase;
-    record.time = at(6.0 * (index / 3) + 2.0 * (index % 3));
+    record.time = at(6.0 * record.request.value() + 2.0 * record.position);
     record.logProbability = phase == Phase::Prefill ? std::numeric_limits<float>::quiet_NaN() : -0.5F;
     record.bytes = std::string(1, static_cast<char>('a' + index));
     return record;

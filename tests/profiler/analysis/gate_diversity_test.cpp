@@ -33,8 +33,8 @@ TEST(GateDiversity, AgreesWithTheMeanOverAllPairs) {
             if (i == j) continue;
             double dot = 0, a = 0, b = 0;
             for (int h = 0; h < hidden; ++h) {
-                const double x = rows[static_cast<std::size_t>(i * hidden + h)];
-                const double y = rows[static_cast<std::size_t>(j * hidden + h)];
+                const double x = rows[(static_cast<std::size_t>(i) * hidden) + h];
+                const double y = rows[(static_cast<std::size_t>(j) * hidden) + h];
                 dot += x * y;
                 a += x * x;
                 b += y * y;

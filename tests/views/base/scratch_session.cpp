@@ -138,7 +138,7 @@ private:
     std::vector<TransferRecord> m_transfers;
     std::vector<TokenRecord> m_tokens;
     RunSummary m_summary;
-    std::int64_t m_compute = 0, m_wait = 0;
+    std::int64_t m_wait = 0;
 };
 
 int Simulation::pickExpert(int layer, int slot) {
