@@ -44,12 +44,13 @@ void fromBits(std::int64_t bits, T& value) {
     }
 }
 
-// The columns of each kind, in the order of the file. `relative` gives a column that is stored less an earlier one.
+// The columns of each kind, in the order of the file, under an encoding that the kind knows. `relative` gives a column
+// that is stored less an earlier one.
 #define EXPERTSCOPE_FIELD(path) \
     [](auto& record) -> auto& { return record.path; }
 
 template <class Visit>
-void eachColumn(const SpanRecord*, Visit&& visit) {
+void eachColumn(const SpanRecord*, std::int64_t, Visit&& visit) {
     visit.column(EXPERTSCOPE_FIELD(start));
     visit.relative(EXPERTSCOPE_FIELD(end), EXPERTSCOPE_FIELD(start));
     visit.column(EXPERTSCOPE_FIELD(amount));
@@ -61,7 +62,7 @@ void eachColumn(const SpanRecord*, Visit&& visit) {
 }
 
 template <class Visit>
-void eachColumn(const SelectionRecord*, Visit&& visit) {
+void eachColumn(const SelectionRecord*, std::int64_t encoding, Visit&& visit) {
     visit.column(EXPERTSCOPE_FIELD(step));
     visit.column(EXPERTSCOPE_FIELD(token));
     visit.column(EXPERTSCOPE_FIELD(layer));
@@ -71,10 +72,11 @@ void eachColumn(const SelectionRecord*, Visit&& visit) {
     visit.column(EXPERTSCOPE_FIELD(norm));
     visit.column(EXPERTSCOPE_FIELD(outcome));
     visit.column(EXPERTSCOPE_FIELD(firstUse));
+    if (encoding >= kEncodingActions) visit.column(EXPERTSCOPE_FIELD(action));
 }
 
 template <class Visit>
-void eachColumn(const PredictionRecord*, Visit&& visit) {
+void eachColumn(const PredictionRecord*, std::int64_t, Visit&& visit) {
     visit.column(EXPERTSCOPE_FIELD(step));
     visit.column(EXPERTSCOPE_FIELD(token));
     visit.column(EXPERTSCOPE_FIELD(fromLayer));
@@ -86,7 +88,7 @@ void eachColumn(const PredictionRecord*, Visit&& visit) {
 }
 
 template <class Visit>
-void eachColumn(const ResidencyRecord*, Visit&& visit) {
+void eachColumn(const ResidencyRecord*, std::int64_t, Visit&& visit) {
     visit.column(EXPERTSCOPE_FIELD(time));
     visit.column(EXPERTSCOPE_FIELD(step));
     visit.column(EXPERTSCOPE_FIELD(layer));
@@ -101,7 +103,7 @@ void eachColumn(const ResidencyRecord*, Visit&& visit) {
 }
 
 template <class Visit>
-void eachColumn(const TransferRecord*, Visit&& visit) {
+void eachColumn(const TransferRecord*, std::int64_t, Visit&& visit) {
     visit.column(EXPERTSCOPE_FIELD(id));
     visit.column(EXPERTSCOPE_FIELD(expert.layer));
     visit.column(EXPERTSCOPE_FIELD(expert.expert));
@@ -301,6 +303,11 @@ std::string_view chunkKind<TransferRecord>() {
 }
 
 template <class Record>
+std::int64_t chunkEncoding() {
+    return std::is_same_v<Record, SelectionRecord> ? kEncodingActions : kEncodingFrame;
+}
+
+template <class Record>
 ChunkRange chunkRange(std::span<const Record> records) {
     ChunkRange range;
     for (const Record& record : records) {
@@ -312,19 +319,20 @@ ChunkRange chunkRange(std::span<const Record> records) {
 template <class Record>
 std::string encodeChunk(std::span<const Record> records) {
     std::string bytes;
-    eachColumn(static_cast<const Record*>(nullptr), Encoder<Record>(records, bytes));
+    eachColumn(static_cast<const Record*>(nullptr), chunkEncoding<Record>(), Encoder<Record>(records, bytes));
     return bytes;
 }
 
 template <class Record>
 void decodeChunk(std::int64_t encoding, std::int64_t count, std::string_view bytes, std::vector<Record>& out) {
-    if (encoding != kEncodingFrame) throw DamagedChunk("unknown encoding " + std::to_string(encoding));
+    if (encoding < kEncodingFrame || encoding > chunkEncoding<Record>())
+        throw DamagedChunk("unknown encoding " + std::to_string(encoding));
     if (count < 0 || count > kMostChunkRecords) throw DamagedChunk("it claims " + std::to_string(count) + " records");
     const std::size_t before = out.size();
     out.resize(before + static_cast<std::size_t>(count));
     try {
         Decoder<Record> decoder(bytes, std::span(out).subspan(before));
-        eachColumn(static_cast<const Record*>(nullptr), decoder);
+        eachColumn(static_cast<const Record*>(nullptr), encoding, decoder);
         decoder.end();
     } catch (...) {
         out.resize(before);
@@ -333,6 +341,7 @@ void decodeChunk(std::int64_t encoding, std::int64_t count, std::string_view byt
 }
 
 #define EXPERTSCOPE_INSTANTIATE(Record)                                \
+    template std::int64_t chunkEncoding<Record>();                     \
     template ChunkRange chunkRange<Record>(std::span<const Record>);   \
     template std::string encodeChunk<Record>(std::span<const Record>); \
     template void decodeChunk<Record>(std::int64_t, std::int64_t, std::string_view, std::vector<Record>&);

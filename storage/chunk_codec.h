@@ -24,6 +24,8 @@ inline constexpr std::size_t kChunkRecords = 4096;
 inline constexpr std::int64_t kMostChunkRecords = 1 << 20;
 /// `chunk.encoding` of the layout above.
 inline constexpr std::int64_t kEncodingFrame = 1;
+/// The same with one column more, of selections alone: what became of each.
+inline constexpr std::int64_t kEncodingActions = 2;
 
 /// A chunk whose bytes are not what its row says.
 struct DamagedChunk : std::runtime_error {
@@ -39,6 +41,9 @@ struct ChunkRange {
 /// `chunk.kind` of a record type: "span", "selection", "prediction", "residency" or "transfer".
 template <class Record>
 std::string_view chunkKind();
+/// `chunk.encoding` that encodeChunk() gives.
+template <class Record>
+std::int64_t chunkEncoding();
 template <class Record>
 ChunkRange chunkRange(std::span<const Record> records);
 template <class Record>

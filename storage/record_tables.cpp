@@ -65,6 +65,7 @@ struct SelectionTable : TableOf<SelectionRecord> {
         {"weight", "REAL", [](Give g, const SelectionRecord& r) { g.real(static_cast<double>(r.weight)); }},
         {"outcome", "TEXT", [](Give g, const SelectionRecord& r) { g.word(name(r.outcome)); }},
         {"first_use", "INTEGER", [](Give g, const SelectionRecord& r) { g.integer(r.firstUse ? 1 : 0); }},
+        {"action", "TEXT", [](Give g, const SelectionRecord& r) { g.word(name(r.action)); }},
         {"step", "INTEGER", [](Give g, const SelectionRecord& r) { g.id(r.step); }}};
 };
 

@@ -73,7 +73,6 @@ void claim(Database& database, const std::filesystem::path& file, const ProcessI
     if (database.queryInteger("SELECT count(*) FROM sqlite_schema") == 0) {
         database.execute(kSchemaSql);
         database.execute(fmt::format("PRAGMA application_id={}", kApplicationId).c_str());
-        database.execute(fmt::format("PRAGMA user_version={}", kFormatVersion).c_str());
     } else {
         checkFormat(database, file);
         const ProcessIdentity previous = recordedWriter(database);
@@ -82,6 +81,8 @@ void claim(Database& database, const std::filesystem::path& file, const ProcessI
         // Nobody else writes, so whoever began these runs is gone.
         database.execute("UPDATE run SET state='crashed' WHERE state='running'");
     }
+    // What is written from now on needs it, whatever the file held before.
+    database.execute(fmt::format("PRAGMA user_version={}", kFormatVersion).c_str());
     setMeta(database, "writer_pid", self.pid);
     setMeta(database, "writer_start_ticks", self.startTicks);
     setMeta(database, "writer_boot_id", self.bootId);
@@ -242,7 +243,7 @@ struct SessionWriter::Impl {
         bindOptional(statement, 5, range.end);
         bindOptional(statement, 6, range.firstToken);
         bindOptional(statement, 7, range.lastToken);
-        statement.bind(8, kEncodingFrame);
+        statement.bind(8, chunkEncoding<Record>());
         statement.bindBlob(9, encodeChunk<Record>(records));
         statement.run();
         records.clear();

@@ -178,11 +178,12 @@ RecordBatch sampleRecords(std::size_t count, std::uint32_t seed) {
                                static_cast<SpanKind>(v.below(14))});
         batch.selections.push_back({StepIndex(v.any<std::int32_t>()), TokenIndex(static_cast<std::int32_t>(i / 32)),
                                     LayerIndex(v.below(8)), v.below(4), ExpertId(v.below(300)), v.real(), v.real(),
-                                    static_cast<Outcome>(v.below(3)), v.below(2) == 1});
+                                    static_cast<Outcome>(v.below(3)), v.below(2) == 1,
+                                    static_cast<SelectionAction>(v.below(5))});
         batch.predictions.push_back({StepIndex(v.any<std::int32_t>()), TokenIndex(v.any<std::int32_t>()),
                                      LayerIndex(v.any<std::int32_t>()), LayerIndex(v.any<std::int32_t>()),
                                      ExpertId(v.any<std::int32_t>()), v.any<std::int32_t>(), v.real(),
-                                     static_cast<PredictorKind>(v.below(2))});
+                                     static_cast<PredictorKind>(v.below(4))});
         batch.residency.push_back({Nanoseconds(v.time()), StepIndex(v.any<std::int32_t>()), LayerIndex(v.below(8)),
                                    anyExpert(v), anyExpert(v), SlotIndex(v.any<std::int32_t>()),
                                    static_cast<ResidencyChange>(v.below(3)), static_cast<ResidencyReason>(v.below(5)),
@@ -243,7 +244,7 @@ std::string text(const SpanRecord& r) {
 }
 
 std::string text(const SelectionRecord& r) {
-    return join(r.step, r.token, r.layer, r.slot, r.expert, r.weight, r.norm, r.outcome, r.firstUse);
+    return join(r.step, r.token, r.layer, r.slot, r.expert, r.weight, r.norm, r.outcome, r.firstUse, r.action);
 }
 
 std::string text(const PredictionRecord& r) {

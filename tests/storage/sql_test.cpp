@@ -51,13 +51,14 @@ protected:
 };
 
 TEST_F(SqlTables, GiveTheSelectionsThatWereWritten) {
-    const SqlResult result =
-        runSql(file, "SELECT run_id, token, layer, slot, expert, weight, outcome, first_use, step FROM selection");
+    const SqlResult result = runSql(
+        file, "SELECT run_id, token, layer, slot, expert, weight, outcome, first_use, action, step FROM selection");
     std::vector<Row> expected;
     for (std::int64_t run : {0, 1}) {
         for (const SelectionRecord& r : batches[run].selections) {
             expected.push_back({integer(run + 1), id(r.token), id(r.layer), integer(r.slot), id(r.expert),
-                                real(static_cast<double>(r.weight)), word(r.outcome), integer(r.firstUse), id(r.step)});
+                                real(static_cast<double>(r.weight)), word(r.outcome), integer(r.firstUse),
+                                word(r.action), id(r.step)});
         }
     }
     EXPECT_TRUE(result.rows == expected);
