@@ -1,50 +1,51 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/offload/policies/expected_union.h"
 #include "engine/offload/policies/policies.h"
 
 namespace expertscope {
 namespace {
 
-/// Pre-gated MoE, section IV: the pre-gate of layer l, on the input of layer l's experts, *is* the router of layer l+1,
-/// so exactly the experts that will run are brought while layer l computes (the union over a step's tokens). Layer 0
-/// has its own gate and fetches on demand; nothing crosses a step. Differs from the paper in that experts stay cached
-/// while the budget allows (its Fig. 15 studies such a cache), and in that prefill is pre-gated too.
+/// Pre-gated MoE, section IV: the pre-gate of layer l, on the input of layer l's experts, *is* the router of layer
+/// l + ahead (the paper's activation level; 1 in its body, 1 to 3 in its Fig. 13), so exactly the experts that will run
+/// are brought while the layers between compute (the union over a step's tokens). The first `ahead` layers have their
+/// own gates and fetch on demand; nothing crosses a step. Differs from the paper in that experts stay cached while the
+/// budget allows (its Fig. 15 studies such a cache), in that prefill is pre-gated too, and in that pre-gates may be
+/// fitted to a checkpoint (pre_gate_fit.h) where the paper trains them with the model.
 class PreGated final : public Policy {
 public:
+    explicit PreGated(int ahead) : m_ahead(ahead) {}
+
     RoutingSource routing(LayerIndex layer) const override {
-        if (layer.value() == 0) return {};
-        return {.kind = RoutingSource::Kind::PreGate, .ahead = 1};
+        if (layer.value() < m_ahead) return {};
+        return {.kind = RoutingSource::Kind::PreGate, .ahead = m_ahead};
     }
 
     void prefetch(const RoutedLayer& routed, Predictors& predictors, const ResidencyView&,
                   std::vector<WantedExpert>& wanted) override {
-        const LayerIndex next(routed.layer.value() + 1);
-        if (next.value() == shape().layers) return;
-        m_seen.assign(static_cast<std::size_t>(shape().experts), false);
-        const Prediction expected = predictors.of(PredictorKind::PreGate, next);
-        for (std::size_t i = 0; i < expected.experts.size(); ++i) {
-            const ExpertId expert = expected.experts[i];
-            if (m_seen[expert.index()]) continue;
-            m_seen[expert.index()] = true;
-            wanted.push_back({{next, expert}, expected.scores[i]});
-        }
+        const LayerIndex target(routed.layer.value() + m_ahead);
+        if (target.value() >= shape().layers) return;
+        m_union.append(predictors.of(PredictorKind::PreGate, target), target, shape().topK, wanted);
     }
 
 private:
-    std::vector<bool> m_seen;
+    int m_ahead;
+    ExpectedUnion m_union;
 };
 
 }  // namespace
 
 PolicyEntry preGatedPolicy() {
-    return {
-        {.name = "pre-gated",
-         .exact = false,
-         .parameters = {},
-         .needs = "a checkpoint with pre-gates",
-         .source = "Pre-gated MoE (arXiv 2308.12066)",
-         .summary = "A layer's pre-gate chooses the next layer's experts, which are brought while the layer computes.",
-         .needsPreGates = true},
-        [](Parameters&) { return std::unique_ptr<Policy>(std::make_unique<PreGated>()); }};
+    return {{.name = "pre-gated",
+             .exact = false,
+             .parameters = "ahead=1 (layers, 1 to 3)",
+             .needs = "pre-gates at that distance, of the checkpoint or of a fitted file",
+             .source = "Pre-gated MoE (arXiv 2308.12066)",
+             .summary =
+                 "A layer's pre-gate chooses a later layer's experts, which are brought while those between compute.",
+             .needsPreGates = true},
+            [](Parameters& parameters) {
+                return std::unique_ptr<Policy>(std::make_unique<PreGated>(parameters.integer("ahead", 1, 1, 3)));
+            }};
 }
 
 }  // namespace expertscope
