@@ -39,6 +39,18 @@ wait_for() {
     done
 }
 click() { xdotool mousemove --window "$window" "$1" "$2" sleep 0.1 click 1 sleep 0.2; }
+# click_down X FROM TO STEP WHAT COMMAND…: clicks down a column of the window until the command succeeds, so that fonts and
+# margins may move what is looked for.
+click_down() {
+    local x=$1 y from=$2 to=$3 step=$4 what=$5
+    shift 5
+    for ((y = from; y <= to; y += step)); do
+        click "$x" "$y"
+        sleep 0.4
+        "$@" && return
+    done
+    fail "clicked in vain for $what"
+}
 park_mouse() { xdotool mousemove --window "$window" 700 60 sleep 0.4; } # where it hovers over no plot
 key() { xdotool key --window "$window" "$1" sleep 0.3; }
 colours() { import -window root -crop "$1" -format %k info:; } # how many there are in WxH+X+Y
@@ -65,8 +77,9 @@ wait_for 20 "the window" find_window
 xdotool windowactivate --sync "$window" windowsize --sync "$window" 1440 860 windowmove "$window" 0 0 sleep 1
 shot start_page
 
-# A click starts the bundled model, and its session is shown while it grows.
-click 720 315
+# A click on the uppermost button starts the bundled model, and its session is shown while it grows.
+run_goes_on() { pgrep -P $program_pid > /dev/null; }
+click_down 720 240 420 20 "the button that starts a run" run_goes_on
 session_is_open() { [[ "$(title)" == *.esdb* ]]; }
 wait_for 30 "the session of the run" session_is_open
 map=700x300+330+200
@@ -78,15 +91,14 @@ shot live_heat_map
 # Ctrl+. stops the run; what was recorded stays.
 sleep 4
 key ctrl+period
-run_has_ended() { ! pgrep -P $program_pid > /dev/null; }
+run_has_ended() { ! run_goes_on; }
 wait_for 15 "the run to stop" run_has_ended
 sleep 2
 shot stopped
 
 # A cell of the heat map selects its layer and expert everywhere.
-click 600 400
 cell_is_selected() { [[ "$(title)" =~ ^layer\ [0-9]+\ ·\ expert\ [0-9]+ ]]; }
-wait_for 5 "the selection of a cell" cell_is_selected
+click_down 600 300 500 40 "a cell to select" cell_is_selected
 selected=$(title)
 park_mouse
 shot selected_cell
