@@ -79,8 +79,8 @@ double contrast(const QColor& a, const QColor& b) {
 }
 
 QColor readableOn(const QColor& background) {
-    const QColor dark(16, 18, 22);
-    return contrast(dark, background) > contrast(Qt::white, background) ? dark : QColor(Qt::white);
+    const QColor black(Qt::black), white(Qt::white);
+    return contrast(black, background) >= contrast(white, background) ? black : white;
 }
 
 }  // namespace expertscope

@@ -97,28 +97,28 @@ std::int64_t DrawListPlottable::tagAt(const QPointF& pixel) const {
 
 double DrawListPlottable::selectTest(const QPointF&, bool, QVariant*) const { return -1; }
 
-QCPRange DrawListPlottable::getKeyRange(bool& foundRange, QCP::SignDomain) const {
-    double low = std::numeric_limits<double>::infinity();
-    double high = -low;
-    const auto widen = [&](const QRectF& r) { low = std::min(low, r.left()), high = std::max(high, r.right()); };
+/// From the lowest to the highest of what `low` and `high` tell of each box; `found` where there is a box.
+template <class Low, class High>
+QCPRange DrawListPlottable::rangeOf(bool& found, const Low& low, const High& high) const {
+    double from = std::numeric_limits<double>::infinity();
+    double to = -from;
+    const auto widen = [&](const QRectF& r) { from = std::min(from, low(r)), to = std::max(to, high(r)); };
     for (const DrawImage& image : m_list.images)
         widen(image.rect);
     for (const DrawRect& rect : m_list.rects)
         widen(rect.rect);
-    foundRange = high >= low;
-    return foundRange ? QCPRange(low, high) : QCPRange();
+    found = to >= from;
+    return found ? QCPRange(from, to) : QCPRange();
+}
+
+QCPRange DrawListPlottable::getKeyRange(bool& foundRange, QCP::SignDomain) const {
+    return rangeOf(
+        foundRange, [](const QRectF& r) { return r.left(); }, [](const QRectF& r) { return r.right(); });
 }
 
 QCPRange DrawListPlottable::getValueRange(bool& foundRange, QCP::SignDomain, const QCPRange&) const {
-    double low = std::numeric_limits<double>::infinity();
-    double high = -low;
-    const auto widen = [&](const QRectF& r) { low = std::min(low, r.top()), high = std::max(high, r.bottom()); };
-    for (const DrawImage& image : m_list.images)
-        widen(image.rect);
-    for (const DrawRect& rect : m_list.rects)
-        widen(rect.rect);
-    foundRange = high >= low;
-    return foundRange ? QCPRange(low, high) : QCPRange();
+    return rangeOf(
+        foundRange, [](const QRectF& r) { return r.top(); }, [](const QRectF& r) { return r.bottom(); });
 }
 
 void DrawListPlottable::draw(QCPPainter* painter) {

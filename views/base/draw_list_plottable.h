@@ -52,6 +52,8 @@ private:
         int width = 0;
     };
 
+    template <class Low, class High>
+    QCPRange rangeOf(bool& found, const Low& low, const High& high) const;
     void drawImages(QCPPainter* painter) const;
     void drawRects(QCPPainter* painter);
     void drawLabel(QCPPainter* painter, const DrawRect& item, const QRectF& box);

@@ -34,6 +34,10 @@ public:
     /// Which layer a per-layer picture shows (`render --layer`); ignored by views without one.
     virtual void setLayer(int) {}
 
+signals:
+    /// A button of the view asks for a command of the window, by its id.
+    void commandWanted(const QString& command);
+
 protected:
     SessionModel& m_session;
     SelectionModel& m_selection;

@@ -14,9 +14,8 @@ namespace expertscope {
 namespace {
 
 constexpr double kNoData = std::numeric_limits<double>::quiet_NaN();
-constexpr double kDigitWidth = 6.5;     // pixels of a digit in the plot font, on the safe side
-constexpr double kLabelHeight = 13;     // pixels a row needs for a number
-constexpr double kStripTextRoom = 1.6;  // a strip's axis goes on this far for the numbers
+constexpr double kDigitWidth = 6.5;  // pixels of a digit in the plot font, on the safe side
+constexpr double kLabelHeight = 13;  // pixels a row needs for a number
 
 QRectF cellBox(int expert, int layer) { return {static_cast<double>(expert), static_cast<double>(layer), 1, 1}; }
 
@@ -194,8 +193,8 @@ DrawList ExpertMapModel::strip(const Viewport& viewport, const Theme& theme, dou
         // Bars start at 0; a (rare) negative diversity has no bar but its number.
         if (value > 0) list.rects.push_back({QRectF(0, layer + 0.15, value, 0.7), color, Pattern::Solid, {}, layer});
         if (pixelsPerUnitY(viewport) < kLabelHeight) continue;
-        list.texts.push_back({QPointF(end * kStripTextRoom, layer + 0.5), textOf(value), theme.text(),
-                              Qt::AlignRight | Qt::AlignVCenter});
+        list.texts.push_back(
+            {QPointF(end * kStripRoom, layer + 0.5), textOf(value), theme.text(), Qt::AlignRight | Qt::AlignVCenter});
     }
     return list;
 }

@@ -57,8 +57,10 @@ public:
     /// Outlines of what is selected and hovered.
     DrawList marks(const Viewport& viewport, const Theme& theme, const Selection& selected,
                    const Selection& hovered) const;
+    /// A strip's axis goes on to this many times its end, for the numbers.
+    static constexpr double kStripRoom = 2;
     /// One bar a layer from x = 0: router diversity; repeat rate with its random baseline as a dashed line. The values
-    /// stand at the right, at stripEnd() × 1.6.
+    /// stand at the right, at the end × kStripRoom.
     DrawList diversityStrip(const Viewport& viewport, const Theme& theme) const;
     DrawList repeatStrip(const Viewport& viewport, const Theme& theme) const;
     double diversityEnd() const;

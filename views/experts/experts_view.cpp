@@ -21,17 +21,16 @@
 #include "views/base/view_export.h"
 #include "views/experts/expert_table.h"
 #include "views/experts/heat_plot.h"
+#include "views/experts/token_expert_table.h"
 
 namespace expertscope {
 
-namespace {
-
-constexpr double kStripRoom = 1.6;  // where ExpertMapModel puts a strip's numbers
-
-}  // namespace
-
 ExpertsView::ExpertsView(SessionModel& session, SelectionModel& selection, QWidget* parent)
-    : View(session, selection, parent), m_theme(&Theme::light()), m_table(new ExpertTable(m_map, this)) {
+    : View(session, selection, parent),
+      m_theme(&Theme::light()),
+      m_table(new ExpertTable(m_map, this)),
+      m_tokenTable(new TokenExpertTable(
+          m_tokens, [this] { return traceView(); }, this)) {
     m_controls = makeControls();
     m_heading = new QLabel(this);
     m_heading->setVisible(false);
@@ -48,6 +47,7 @@ ExpertsView::ExpertsView(SessionModel& session, SelectionModel& selection, QWidg
     layout->addWidget(m_stack, 1);
     layout->addWidget(m_counted);
     m_emptyState = new EmptyState(this);
+    connect(m_emptyState, &EmptyState::commandWanted, this, &View::commandWanted);
     setFocusPolicy(Qt::StrongFocus);
 
     connect(&m_session, &SessionModel::sessionChanged, this, &ExpertsView::takeRun);
@@ -177,6 +177,7 @@ void ExpertsView::setMeasure(ExpertMeasure measure) {
 
 void ExpertsView::setLayer(int layer) {
     m_tokens.setLayer(LayerIndex{layer});
+    m_tokenTable->changed();
     setMode(Mode::Tokens);
 }
 
@@ -190,6 +191,7 @@ void ExpertsView::takeRun() {
     m_tokens.setRun(facts);
     m_tokensFit = true;
     m_table->reset();
+    m_tokenTable->reset();
     refresh();
 }
 
@@ -203,13 +205,15 @@ void ExpertsView::refresh() {
     m_map.setFilter(filterOf(m_selection.current()));
     m_map.update(traceView());
     m_tokens.update(traceView());
-    if (!m_trace)
-        m_emptyState->tell(tr("No run is open."), tr("Open a session, or profile a model to record one."));
-    else if (m_map.layers() == 0 || m_trace->selections().empty())
-        m_emptyState->tell(tr("This run has recorded no expert selections yet."),
-                           tr("They appear with its first step, where routing is recorded."));
-    m_emptyState->setVisible(!m_trace || m_map.layers() == 0 || m_trace->selections().empty());
+    const bool empty = !m_trace || m_map.layers() == 0 || m_trace->selections().empty();
+    m_emptyState->setVisible(empty);
+    if (empty) {
+        tellWhyEmpty(*m_emptyState, m_trace,
+                     {tr("its expert selections"), QStringLiteral("routing"),
+                      !m_trace || m_trace->entry().description.record.routing});
+    }
     m_table->changed();
+    m_tokenTable->changed();
     fitAxes();
     updateControls();
     updateTexts();
@@ -230,8 +234,8 @@ void ExpertsView::takeSelection() {
 
 void ExpertsView::fitAxes() {
     m_layersPlot->showAll(m_map.experts(), m_map.layers());
-    m_layersPlot->setStripEnd(0, m_map.diversityEnd(), kStripRoom);
-    m_layersPlot->setStripEnd(1, m_map.repeatEnd(), kStripRoom);
+    m_layersPlot->setStripEnd(0, m_map.diversityEnd(), ExpertMapModel::kStripRoom);
+    m_layersPlot->setStripEnd(1, m_map.repeatEnd(), ExpertMapModel::kStripRoom);
     if (m_tokensFit)
         m_tokensPlot->showAll(m_tokens.axisEnd(running()), m_tokens.experts());
     else
@@ -322,7 +326,10 @@ void ExpertsView::updateTexts() {
             .arg(QString::number(m_tokens.layer().value()), countText(m_tokens.tokens()), colour));
 }
 
-QAbstractItemModel* ExpertsView::table() { return m_table; }
+QAbstractItemModel* ExpertsView::table() {
+    if (mode() == Mode::Tokens) return m_tokenTable;
+    return m_table;
+}
 
 void ExpertsView::exportTo(const QString& file, const QSize& size) {
     refresh();

@@ -23,6 +23,7 @@ class EmptyState;
 class ExpertTable;
 class HeatPlot;
 class RunTrace;
+class TokenExpertTable;
 
 /// The expert heat map: layers × experts by any measure, with each layer's router diversity and repeat rate beside it,
 /// or tokens × experts of one layer over what was resident. Follows the current run while it grows.
@@ -84,6 +85,7 @@ private:
     ExpertMapModel m_map;
     TokenExpertModel m_tokens;
     ExpertTable* m_table;
+    TokenExpertTable* m_tokenTable;
     bool m_stale = true;
     bool m_tokensFit = true;  ///< the token axis shows everything and grows with the run
     std::optional<QPointF> m_pressedAt;

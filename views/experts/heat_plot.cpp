@@ -44,6 +44,7 @@ HeatPlot::HeatPlot(QWidget* parent) : QCustomPlot(parent), m_rect(axisRect()) {
     for (QCPAxis* axis : {xAxis, yAxis}) {
         axis->setTicker(QSharedPointer<CellTicker>::create());
         axis->setSubTicks(false);
+        axis->setTickLength(0, 4);  // inside they would lie on the cells
     }
     yAxis->ticker()->setTickCount(16);
     xAxis->ticker()->setTickCount(20);

@@ -206,9 +206,8 @@ QString TokenExpertModel::describe(Cell cell, const TraceView& trace) const {
     } else {
         lines += QStringLiteral("\nnot chosen");
     }
-    const bool resident = m_residency.residentIn(m_layer, cell.expert, step);
-    return lines + (resident ? QStringLiteral("\nresident when step %1 looked it up")
-                             : QStringLiteral("\nnot resident when step %1 looked it up"))
+    return lines + (wasResident(cell) ? QStringLiteral("\nresident when step %1 looked it up")
+                                      : QStringLiteral("\nnot resident when step %1 looked it up"))
                        .arg(step.value());
 }
 

@@ -56,6 +56,10 @@ public:
     QString describe(Cell cell, const TraceView& trace) const;
     /// Weight with which the token chose the expert; NaN where it did not.
     double weight(Cell cell, const TraceView& trace) const;
+    /// Whether the expert was resident when the token's step looked it up.
+    bool wasResident(Cell cell) const {
+        return m_residency.residentIn(m_layer, cell.expert, m_index.stepOf(cell.token));
+    }
     const SelectionIndex& index() const { return m_index; }
 
 private:

@@ -27,9 +27,11 @@ constexpr int kRefreshMilliseconds = 80;
 constexpr int kReadingMilliseconds = 500;  // what changes faster cannot be read
 constexpr int kWidthOfTwoColumns = 700;
 constexpr int kWidthOfThreeColumns = 1240;
-constexpr int kWidthOfAllFigures = 900;
-constexpr int kWidthOfThreeFigures = 440;
+constexpr int kWidthOfAllFigures = 1080;
+constexpr int kWidthOfThreeFigures = 560;
 constexpr int kSpacing = 8;
+constexpr int kPlotHeight = 180;  // where the page scrolls: plot and text stay above the fold, the text's end in sight
+constexpr int kTextHeight = 230;
 
 }  // namespace
 
@@ -69,6 +71,7 @@ OverviewView::OverviewView(SessionModel& session, SelectionModel& selection, QWi
     buildCards();
     page->addWidget(m_columns, 1);
     m_empty = new EmptyState(this);
+    connect(m_empty, &EmptyState::commandWanted, this, &View::commandWanted);
 
     m_refreshTimer.setSingleShot(true);
     m_refreshTimer.setInterval(kRefreshMilliseconds);
@@ -183,10 +186,13 @@ void OverviewView::arrange(int width) {
     if (columns == m_arrangedColumns) return;
     m_arrangedColumns = columns;
     const std::vector<std::vector<Card*>> plans[] = {
-        {{m_barsCard, m_speedCard, m_factsCard, m_textCard, m_notesCard}},
+        {{m_barsCard, m_speedCard, m_textCard, m_factsCard, m_notesCard}},
         {{m_factsCard, m_barsCard, m_notesCard}, {m_speedCard, m_textCard}},
         {{m_factsCard, m_notesCard}, {m_speedCard, m_textCard}, {m_barsCard}},
     };
+    const bool pageScrolls = columns < 3;
+    m_speedPlot->setMaximumHeight(pageScrolls ? kPlotHeight : QWIDGETSIZE_MAX);
+    m_text->setMaximumHeight(pageScrolls ? kTextHeight : QWIDGETSIZE_MAX);
     // A column is a layout and so its own item; its cards stay the view's.
     while (QLayoutItem* item = m_columnGrid->takeAt(0))
         delete item;
@@ -198,8 +204,8 @@ void OverviewView::arrange(int width) {
         stack->setSpacing(kSpacing);
         for (Card* card : plan[column])
             stack->addWidget(card, card == m_textCard ? 2 : card == m_speedCard ? 1 : 0);
-        // Other cards stay as tall as what they hold; plot and text take the rest.
-        if (std::ranges::find(plan[column], m_textCard) == plan[column].end()) stack->addStretch(1);
+        // Cards stay as tall as what they hold; where the page does not scroll, plot and text take the rest.
+        if (pageScrolls || std::ranges::find(plan[column], m_textCard) == plan[column].end()) stack->addStretch(1);
         m_columnGrid->addLayout(stack, 0, static_cast<int>(column));
     }
 }
@@ -246,8 +252,7 @@ void OverviewView::refresh() {
     m_stale = false;
     m_model.update();
     if (!m_model.hasRun()) {
-        m_empty->tell("No run to show",
-                      "Open a session or profile a model: what it did, how fast, and why appears here.");
+        tellWhyEmpty(*m_empty, nullptr, {QStringLiteral("what it did, how fast, and why")});
         m_table->setTable({}, {});
         return;
     }

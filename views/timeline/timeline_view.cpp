@@ -66,6 +66,7 @@ TimelineView::TimelineView(SessionModel& session, SelectionModel& selection, QWi
     setAccessibleName(title());
     buildPlot();
     m_empty = new EmptyState(this);
+    connect(m_empty, &EmptyState::commandWanted, this, &View::commandWanted);
 
     m_refreshTimer.setSingleShot(true);
     connect(&m_refreshTimer, &QTimer::timeout, this, [this] {
@@ -238,18 +239,9 @@ void TimelineView::updateEmptyState() {
         return;
     }
     const RunTrace* trace = m_session.trace();
-    if (!trace) {
-        m_empty->tell("No run to show",
-                      "Open a session or profile a model: its compute, waits and transfers appear here.");
-    } else if (trace->entry().state == RunState::Running) {
-        m_empty->tell("Waiting for the first step",
-                      "The run has begun; its spans appear as soon as they are recorded.");
-    } else if (!trace->entry().description.record.spans) {
-        m_empty->tell("This run recorded no spans",
-                      "Record it again with \"spans\" among what is recorded (--record routing,spans).");
-    } else {
-        m_empty->tell("This run ended before its first step", "The Overview says how it ended.");
-    }
+    tellWhyEmpty(*m_empty, trace,
+                 {QStringLiteral("its compute, waits and transfers"), QStringLiteral("spans"),
+                  !trace || trace->entry().description.record.spans});
 }
 
 void TimelineView::updateFooter() {

@@ -4,8 +4,8 @@
 #include <QPainter>
 #include <algorithm>
 
+#include "views/base/colour_science.h"
 #include "views/base/plot_style.h"
-#include "views/tokens/token_text_model.h"
 
 namespace expertscope {
 
@@ -36,7 +36,7 @@ void TokenLegend::paintEvent(QPaintEvent*) {
         if (x + boxWidth + textWidth + 4 > width()) return;
         const QRect frame(x, (height() - box) / 2, boxWidth, box);
         painter.fillRect(frame, entry.color);
-        painter.setPen(textOn(entry.color));
+        painter.setPen(readableOn(entry.color));
         painter.drawText(frame, static_cast<int>(Qt::AlignCenter), entry.inside);
         painter.setPen(m_text);
         painter.drawText(QRect(x + boxWidth + 4, 0, textWidth + 2, height()), centered, entry.beside);

@@ -17,6 +17,7 @@ constexpr double kLineGap = 4;        // between the boxes of two lines
 constexpr double kHeadingGap = 10;    // above a request's heading
 constexpr double kPromptTint = 0.38;  // of a prompt token's colour over the background
 constexpr double kWorstLogProbability = -8;
+constexpr std::size_t kMostTokensOfCharacter = 4;  // UTF-8 has at most four bytes
 
 QColor blend(const QColor& below, const QColor& above, double t) {
     const auto mix = [t](int a, int b) { return static_cast<int>(std::lround(a + t * (b - a))); };
@@ -58,17 +59,13 @@ void addFrame(DrawList& list, const QRectF& box, const QColor& color) {
 
 }  // namespace
 
-QColor textOn(const QColor& background) {
-    const QColor black(Qt::black), white(Qt::white);
-    return contrast(black, background) >= contrast(white, background) ? black : white;
-}
-
 void TokenTextModel::setRun(const ModelFacts& model) {
     m_index = SelectionIndex(model.layers, model.topK);
     m_usage = ExpertUsageCounter(model.layers, model.experts);
     m_fragments.clear();
     m_headings.clear();
     m_firstFragment.clear();
+    m_lineStarts.clear();
     m_height = 0;
     setLayer(m_layer);
 }
@@ -89,31 +86,58 @@ double TokenTextModel::advance(const QString& text, const TextMetrics& metrics) 
     return *m_advances.insert(text, metrics.advance(text));
 }
 
+/// Forgets what may change as the run grows, and returns where laying out goes on. The last tokens may share a
+/// character whose bytes were not all there, and a request may be told after its first tokens.
+TokenTextModel::LineStart TokenTextModel::resume(const TraceView& trace, double width, double lineHeight) {
+    const bool same = width == m_laidWidth && lineHeight == m_laidLineHeight && tokensLaidOut() <= trace.tokens.size();
+    if (!same) m_lineStarts.clear();
+    m_laidWidth = width;
+    m_laidLineHeight = lineHeight;
+    const std::size_t settled = tokensLaidOut() - std::min(tokensLaidOut(), kMostTokensOfCharacter);
+    const auto isLate = [&](const LineStart& at) {
+        return at.headings < trace.requests.size() && trace.requests[at.headings].firstToken.index() < at.token;
+    };
+    while (!m_lineStarts.empty() && (m_lineStarts.back().token > settled || isLate(m_lineStarts.back())))
+        m_lineStarts.pop_back();
+    const LineStart from = m_lineStarts.empty() ? LineStart{0, 0, 0, kLineGap} : m_lineStarts.back();
+    m_fragments.resize(from.fragments);
+    m_headings.resize(from.headings);
+    m_firstFragment.resize(from.token);
+    for (std::size_t i = 0; i < m_headings.size(); ++i)
+        m_headings[i].text = headingOf(trace.requests[i]);  // it tells how many tokens were made
+    return from;
+}
+
 void TokenTextModel::layOut(const TraceView& trace, double width, const TextMetrics& metrics) {
-    m_fragments.clear();
-    m_headings.clear();
-    m_firstFragment.assign(trace.tokens.size(), 0);
-    const std::vector<QString> texts = displayTexts(trace.tokens);
+    const LineStart from = resume(trace, width, metrics.lineHeight);
+    // A character's first bytes may lie before the line, so its tokens are looked at, too.
+    const std::size_t before = std::min(from.token, kMostTokensOfCharacter);
+    const std::vector<QString> texts = displayTexts(trace.tokens.subspan(from.token - before));
     const double right = std::max(width - kMargin, kMargin + 1), pitch = metrics.lineHeight + kLineGap;
-    double x = kMargin, y = kLineGap;
-    std::size_t lineStart = 0, wordStart = 0;
+    double x = kMargin, y = from.y;
+    std::size_t lineStart = from.fragments, wordStart = from.fragments;
     const auto newLine = [&] {
         x = kMargin;
         y += pitch;
         lineStart = wordStart = m_fragments.size();
     };
-    auto request = trace.requests.begin();
-    for (std::size_t i = 0; i < trace.tokens.size(); ++i) {
+    const auto noteLineStart = [&](std::size_t token) {
+        if (m_lineStarts.empty() || m_lineStarts.back().token < token)
+            m_lineStarts.push_back({token, m_fragments.size(), m_headings.size(), y});
+    };
+    for (std::size_t i = from.token; i < trace.tokens.size(); ++i) {
         const TokenIndex token = trace.tokens[i].token;
-        while (request != trace.requests.end() && request->firstToken <= token) {
+        while (m_headings.size() < trace.requests.size() && trace.requests[m_headings.size()].firstToken <= token) {
             if (m_fragments.size() > lineStart) newLine();
             if (!m_headings.empty()) y += kHeadingGap;
-            m_headings.push_back({QRectF(kMargin, y, right - kMargin, metrics.lineHeight), headingOf(*request)});
+            m_headings.push_back({QRectF(kMargin, y, right - kMargin, metrics.lineHeight),
+                                  headingOf(trace.requests[m_headings.size()])});
             newLine();
-            ++request;
         }
-        m_firstFragment[i] = m_fragments.size();
-        const QStringList parts = pieces(texts[i]);
+        if (m_fragments.size() == lineStart) noteLineStart(i);
+        m_firstFragment.push_back(m_fragments.size());
+        const QString& text = texts[i - from.token + before];
+        const QStringList parts = pieces(text);
         for (qsizetype part = 0; part < parts.size(); ++part) {
             const double w = std::min(std::max(advance(parts[part], metrics), 3.0), right - kMargin);
             if (parts[part].isEmpty() || parts[part][0].isSpace()) wordStart = m_fragments.size();
@@ -124,6 +148,7 @@ void TokenTextModel::layOut(const TraceView& trace, double width, const TextMetr
                     carried.assign(m_fragments.begin() + static_cast<std::ptrdiff_t>(wordStart), m_fragments.end());
                 m_fragments.resize(m_fragments.size() - carried.size());
                 newLine();
+                if (carried.empty() && part == 0) noteLineStart(i);
                 for (Fragment& fragment : carried) {
                     fragment.box.moveTopLeft(QPointF(x, y));
                     x += fragment.box.width();
@@ -132,7 +157,7 @@ void TokenTextModel::layOut(const TraceView& trace, double width, const TextMetr
             }
             m_fragments.push_back({token, QRectF(x, y, w, metrics.lineHeight), parts[part]});
             x += w;
-            if (part + 1 < parts.size() || texts[i].endsWith(QLatin1Char('\n'))) newLine();
+            if (part + 1 < parts.size() || text.endsWith(QLatin1Char('\n'))) newLine();
         }
     }
     m_height = y + pitch;
@@ -190,13 +215,14 @@ void TokenTextModel::drawFragment(DrawList& list, const Fragment& fragment, cons
     // A pixel between neighbours, so that each token is a box of its own.
     list.rects.push_back({box.adjusted(0, 0, -1, 0), color, Pattern::Solid, {}, fragment.token.value()});
     list.texts.push_back(
-        {QPointF(box.left(), box.center().y()), fragment.text, textOn(color), Qt::AlignLeft | Qt::AlignVCenter});
+        {QPointF(box.left(), box.center().y()), fragment.text, readableOn(color), Qt::AlignLeft | Qt::AlignVCenter});
     if (m_colour == TokenColour::Outcome) {
         // Second cue beside the colour: no bar for a hit, half for in flight, whole for a miss.
         const auto outcome = worstOutcome(fragment.token, trace);
         if (!outcome || *outcome == Outcome::Hit) return;
         const double length = (box.width() - 1) * (*outcome == Outcome::Miss ? 1.0 : 0.5);
-        list.rects.push_back({QRectF(box.left(), box.bottom() - 2, length, 2), textOn(color), Pattern::Solid, {}, -1});
+        list.rects.push_back(
+            {QRectF(box.left(), box.bottom() - 2, length, 2), readableOn(color), Pattern::Solid, {}, -1});
     }
 }
 
@@ -294,7 +320,7 @@ QString TokenTextModel::describe(TokenIndex token, const TraceView& trace, const
             html += QStringLiteral(
                         "<td>&nbsp;<span style='background-color:%1;color:%2'>&nbsp;%3&nbsp;</span> %4 "
                         "<span style='color:%5'>%6</span></td>")
-                        .arg(color.name(), textOn(color).name(), QString::number(s.expert.value()),
+                        .arg(color.name(), readableOn(color).name(), QString::number(s.expert.value()),
                              QString::number(static_cast<double>(s.weight), 'f', 2),
                              theme.color(meaningOf(s.outcome)).name(), mark(s.outcome));
         }

@@ -31,18 +31,15 @@ struct TextMetrics {
 /// tab as "⇥".
 std::vector<QString> displayTexts(std::span<const TokenRecord> tokens);
 
-/// Black or white, whichever reads better: one of them always has a contrast of 4.5:1 or more, which a softened black
-/// misses on colours of middle lightness.
-QColor textOn(const QColor& background);
-
 /// The text of a run, headless: every token a coloured box, laid out in lines for a width, requests under their
-/// headings. Coordinates are pixels from the top left of the whole text. Laying out costs O(tokens); a picture, the
-/// visible lines.
+/// headings. Coordinates are pixels from the top left of the whole text. Laying out costs O(new tokens), or O(tokens)
+/// for a new width; a picture, the visible lines.
 class TokenTextModel {
 public:
     void setRun(const ModelFacts& model);
     bool update(const TraceView& trace);
     /// Breaks the text into lines of at most `width` pixels; words are kept together where they fit.
+    /// A text that has grown is laid out from its last settled line on.
     void layOut(const TraceView& trace, double width, const TextMetrics& metrics);
 
     void setLayer(LayerIndex layer);
@@ -81,6 +78,13 @@ private:
         QRectF box;
         QString text;
     };
+    /// Where a line starts with a token, so that laying out can go on from there.
+    struct LineStart {
+        std::size_t token, fragments, headings;
+        double y;
+    };
+    LineStart resume(const TraceView& trace, double width, double lineHeight);
+    std::size_t tokensLaidOut() const { return m_firstFragment.size(); }
     bool chose(TokenIndex token, ExpertId expert, const TraceView& trace) const;
     QColor fill(const TokenRecord& token, const TraceView& trace, const Theme& theme) const;
     void drawFragment(DrawList& list, const Fragment& fragment, const TraceView& trace, const Theme& theme) const;
@@ -93,6 +97,8 @@ private:
     std::vector<Fragment> m_fragments;  ///< by line, then from left to right
     std::vector<Heading> m_headings;
     std::vector<std::size_t> m_firstFragment;  ///< by token
+    std::vector<LineStart> m_lineStarts;
+    double m_laidWidth = 0, m_laidLineHeight = 0;
     QHash<QString, double> m_advances;
     double m_height = 0;
 };

@@ -43,6 +43,7 @@ TokensView::TokensView(SessionModel& session, SelectionModel& selection, QWidget
     layout->addWidget(m_area, 1);
     layout->addWidget(m_counted);
     m_emptyState = new EmptyState(this);
+    connect(m_emptyState, &EmptyState::commandWanted, this, &View::commandWanted);
 
     connect(&m_session, &SessionModel::sessionChanged, this, &TokensView::takeRun);
     connect(&m_session, &SessionModel::currentRunChanged, this, &TokensView::takeRun);
@@ -126,12 +127,8 @@ void TokensView::refresh() {
     m_model.update(trace);
     m_area->layOutAgain();
     m_table->grow();
-    if (!m_trace)
-        m_emptyState->tell(tr("No run is open."), tr("Open a session, or profile a model to record one."));
-    else if (trace.tokens.empty())
-        m_emptyState->tell(tr("This run has recorded no tokens yet."),
-                           tr("They appear as soon as its first prompt is read."));
     m_emptyState->setVisible(trace.tokens.empty());
+    if (trace.tokens.empty()) tellWhyEmpty(*m_emptyState, m_trace, {tr("its tokens, coloured by their experts,")});
     const QSignalBlocker quiet(m_layer);
     m_layer->setRange(0, std::max(0, m_model.layers() - 1));
     m_layer->setValue(m_model.layer().value());

@@ -40,6 +40,17 @@ QString ScratchSession::picture(const QString& name) const {
     return kept.isEmpty() ? m_folder.filePath(name) : kept + QChar('/') + name;
 }
 
+void ScratchSession::beginWideRun() {
+    RunDescription run = description();
+    run.model.name = "made-up";
+    run.model.layers = 8;
+    run.model.experts = 32;
+    run.model.topK = 4;
+    run.model.gateDiversity = {0.91F, 0.88F, 0.95F, 0.97F, 0.93F, 0.99F, 1.01F, 0.84F};
+    m_writer->endRun({}, RunState::Complete);
+    m_run = m_writer->beginRun(run);
+}
+
 RunTrace& ScratchSession::trace() {
     if (!m_trace) {
         m_reader = std::make_unique<SessionReader>(file().toStdString());

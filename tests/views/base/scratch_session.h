@@ -31,6 +31,9 @@ public:
     QString picture(const QString& name) const;
     SessionWriter& writer() { return *m_writer; }
     RunId run() const { return m_run; }
+    /// Ends the run and begins one of the demo model's shape (8 layers × 32 experts, top-4), for pictures that a person
+    /// looks at.
+    void beginWideRun();
     template <class Record>
     void add(std::initializer_list<Record> records) {
         add(std::vector<Record>(records));

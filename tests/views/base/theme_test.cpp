@@ -67,7 +67,7 @@ TEST_P(ThemeTest, MarksStandOutFromTheBackground) {
 TEST_P(ThemeTest, LabelsInsideMarksRead) {
     for (const Meaning meaning : kMeanings) {
         const QColor fill = theme().color(meaning);
-        EXPECT_GE(ratio(readableOn(fill), fill), 4.3) << fill.name().toStdString();
+        EXPECT_GE(ratio(readableOn(fill), fill), 4.5) << fill.name().toStdString();
     }
 }
 

@@ -27,17 +27,6 @@ int coloursIn(const QImage& image) {
 
 class ExpertsViewTest : public ::testing::Test {
 protected:
-    /// Begins a run of the demo model's shape, for pictures that a person looks at.
-    void beginLargeRun() {
-        RunDescription run = ScratchSession::description();
-        run.model.name = "made-up";
-        run.model.layers = 8;
-        run.model.experts = 32;
-        run.model.topK = 4;
-        run.model.gateDiversity = {0.91F, 0.88F, 0.95F, 0.97F, 0.93F, 0.99F, 1.01F, 0.84F};
-        session.writer().endRun({}, RunState::Complete);
-        session.writer().beginRun(run);
-    }
     void write(const TestTrace& trace) {
         for (const RequestRecord& request : trace.requests)
             session.writer().append(request);
@@ -56,8 +45,30 @@ TEST_F(ExpertsViewTest, WithoutARunItSaysWhatWouldFillIt) {
     EXPECT_EQ(view.table()->rowCount(), 0);
 }
 
+TEST_F(ExpertsViewTest, EachMapHasItsOwnTable) {
+    const TestTrace trace = randomTrace(2, 4, 2, 6, 3, 1, 50);
+    write(trace);
+    model.open(session.file());
+    ExpertsView view(model, selection);
+    view.setLayer(1);
+    const QAbstractItemModel& table = *view.table();
+    ASSERT_EQ(table.rowCount(), view.tokenModel().tokens() * 2);
+    int checked = 0;
+    for (const SelectionRecord& choice : trace.selections) {
+        if (choice.layer != LayerIndex{1}) continue;
+        const int row = choice.token.value() * 2 + choice.slot;
+        EXPECT_EQ(table.index(row, 0).data(Qt::EditRole).toInt(), choice.token.value());
+        EXPECT_EQ(table.index(row, 5).data(Qt::EditRole).toInt(), choice.expert.value());
+        EXPECT_FLOAT_EQ(table.index(row, 6).data(Qt::EditRole).toFloat(), choice.weight);
+        ++checked;
+    }
+    EXPECT_GT(checked, 4);
+    view.setMode(ExpertsView::Mode::Layers);
+    EXPECT_EQ(view.table()->rowCount(), 2 * 4);
+}
+
 TEST_F(ExpertsViewTest, ExportsBothMapsInBothThemes) {
-    beginLargeRun();
+    session.beginWideRun();
     write(randomTrace(8, 32, 4, 12, 12, 1, 50));
     model.open(session.file());
     ExpertsView view(model, selection);

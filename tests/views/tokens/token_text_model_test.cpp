@@ -53,6 +53,63 @@ DrawList drawAll(const TokenTextModel& model, const TestTrace& trace, const Sele
     return model.draw(trace.view(), Theme::light(), 0, model.height(), selected, hovered);
 }
 
+/// The first `count` tokens of a trace.
+TestTrace beginningOf(const TestTrace& whole, std::size_t count) {
+    TestTrace trace = whole;
+    trace.tokens.resize(count);
+    return trace;
+}
+
+TEST(TokenTextModel, LaysAGrowingTextOutAsIfItHadBeenThereAtOnce) {
+    const char* const kWords[] = {" the",
+                                  " expert",
+                                  "s",
+                                  ",\n",
+                                  " f\xC3",
+                                  "\xBC",
+                                  "r",
+                                  " bytes\n\n",
+                                  ".",
+                                  "\xF0\x9F",
+                                  "\x98",
+                                  "\x80",
+                                  "unbreakablyLongWord",
+                                  " a"};
+    std::vector<std::string> words;
+    for (int i = 0; i < 240; ++i)
+        words.emplace_back(kWords[(i * 7 + i / 5) % std::size(kWords)]);
+    TestTrace whole = textOf(words);
+    for (int i = 0; i < 3; ++i) {
+        RequestRecord request;
+        request.request = RequestIndex(i);
+        request.firstToken = TokenIndex(i * 80);
+        whole.requests.push_back(request);
+    }
+    for (const double width : {90.0, 240.0, 1000.0}) {
+        const TokenTextModel atOnce = laidOut(whole, width);
+        TokenTextModel growing;
+        growing.setRun(facts());
+        for (std::size_t count = 1; count <= words.size(); count += 1 + count % 3) {
+            const TestTrace part = beginningOf(whole, count);
+            growing.update(part.view());
+            growing.layOut(part.view(), width, tenPixels());
+        }
+        growing.layOut(whole.view(), width, tenPixels());
+        EXPECT_EQ(growing.height(), atOnce.height());
+        for (std::size_t i = 0; i < words.size(); ++i) {
+            const TokenIndex token(static_cast<std::int32_t>(i));
+            ASSERT_EQ(growing.boxOf(token), atOnce.boxOf(token)) << "token " << i << " at width " << width;
+        }
+        const auto texts = [&](const TokenTextModel& model) {
+            QStringList list;
+            for (const DrawText& text : model.draw(whole.view(), Theme::light(), 0, 1e6, {}, {}).texts)
+                list << text.text;
+            return list;
+        };
+        EXPECT_EQ(texts(growing), texts(atOnce));
+    }
+}
+
 TEST(DisplayTexts, JoinsCharactersThatTokensShareAndShowsWhatIsInvisible) {
     const TestTrace trace = textOf({"a", "\xE2\x82", "\xAC", "\xFF", "x\n", "\t", "\xF0\x9F", "\x98", "b", "\x01"});
     EXPECT_THAT(displayTexts(trace.tokens),

@@ -48,12 +48,7 @@ TEST_F(TokensViewTest, WithoutARunItSaysWhatWouldFillIt) {
 }
 
 TEST_F(TokensViewTest, ExportsEveryColouringInBothThemes) {
-    RunDescription run = ScratchSession::description();
-    run.model.layers = 8;
-    run.model.experts = 32;
-    run.model.topK = 4;
-    session.writer().endRun({}, RunState::Complete);
-    session.writer().beginRun(run);
+    session.beginWideRun();
     write(randomTrace(8, 32, 4, 24, 12, 1, 50));
     model.open(session.file());
     TokensView view(model, selection);
