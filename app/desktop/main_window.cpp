@@ -18,9 +18,10 @@
 #include "app/desktop/start_page.h"
 #include "app/desktop/status_line.h"
 #include "app/desktop/tour.h"
+#include "app/desktop/view_dock.h"
 #include "app/desktop/workspace.h"
 #include "engine/base/error.h"
-#include "views/base/number_format.h"
+#include "views/base/view.h"
 
 namespace expertscope {
 namespace {
@@ -96,6 +97,10 @@ void MainWindow::buildCentre(const std::vector<ViewEntry>& views) {
     m_workspace = new Workspace(m_session, m_selection, *m_runs, views);
     m_pages->addWidget(m_start);
     m_pages->addWidget(m_workspace);
+    for (ViewDock* dock : m_workspace->views()) {
+        connect(&dock->view(), &View::commandWanted, this,
+                [this](const QString& command) { m_commands->action(command)->trigger(); });
+    }
     auto* centre = new QWidget;
     auto* layout = new QVBoxLayout(centre);
     layout->setContentsMargins(0, 0, 0, 0);
