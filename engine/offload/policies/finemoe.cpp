@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
+#include <functional>
 
 #include "engine/offload/expert_map_store.h"
 #include "engine/offload/policies/policies.h"

@@ -13,22 +13,23 @@ namespace {
 /// fitted to a checkpoint (pre_gate_fit.h) where the paper trains them with the model.
 class PreGated final : public Policy {
 public:
-    explicit PreGated(int ahead) : m_ahead(ahead) {}
+    PreGated(int ahead, int only) : m_ahead(ahead), m_only(only) {}
 
     RoutingSource routing(LayerIndex layer) const override {
-        if (layer.value() < m_ahead) return {};
+        if (layer.value() < m_ahead || (m_only >= 0 && layer.value() != m_only)) return {};
         return {.kind = RoutingSource::Kind::PreGate, .ahead = m_ahead};
     }
 
     void prefetch(const RoutedLayer& routed, Predictors& predictors, const ResidencyView&,
                   std::vector<WantedExpert>& wanted) override {
         const LayerIndex target(routed.layer.value() + m_ahead);
-        if (target.value() >= shape().layers) return;
+        if (target.value() >= shape().layers || routing(target) == RoutingSource{}) return;
         m_union.append(predictors.of(PredictorKind::PreGate, target), target, shape().topK, wanted);
     }
 
 private:
     int m_ahead;
+    int m_only;  ///< −1: all
     ExpectedUnion m_union;
 };
 
@@ -37,14 +38,16 @@ private:
 PolicyEntry preGatedPolicy() {
     return {{.name = "pre-gated",
              .exact = false,
-             .parameters = "ahead=1 (layers, 1 to 3)",
+             .parameters = "ahead=1 (layers, 1 to 3), layer=-1 (pre-gates this one alone; −1 = all)",
              .needs = "pre-gates at that distance, of the checkpoint or of a fitted file",
              .source = "Pre-gated MoE (arXiv 2308.12066)",
              .summary =
                  "A layer's pre-gate chooses a later layer's experts, which are brought while those between compute.",
              .needsPreGates = true},
             [](Parameters& parameters) {
-                return std::unique_ptr<Policy>(std::make_unique<PreGated>(parameters.integer("ahead", 1, 1, 3)));
+                const int ahead = parameters.integer("ahead", 1, 1, 3);
+                const int only = parameters.integer("layer", -1, -1, 100000);
+                return std::unique_ptr<Policy>(std::make_unique<PreGated>(ahead, only));
             }};
 }
 
