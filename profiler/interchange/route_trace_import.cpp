@@ -8,7 +8,6 @@
 
 #include <fmt/format.h>
 
-#include "profiler/interchange/route_trace_rows.h"
 #include "storage/session_writer.h"
 
 namespace expertscope {
@@ -177,8 +176,7 @@ void StepCollector::finishRequest() {
     if (m_writer) m_writer->append(m_request);
 }
 
-ImportedRun readThrough(const std::filesystem::path& file, SessionWriter* writer) {
-    RouteTraceRows rows(file);
+ImportedRun readThrough(RouteTraceRows& rows, SessionWriter* writer) {
     ImportedRun result;
     result.model = rows.model();
     if (writer) {
@@ -204,10 +202,14 @@ ImportedRun readThrough(const std::filesystem::path& file, SessionWriter* writer
 
 }  // namespace
 
+ImportedRun checkRouteTrace(RouteTraceRows& rows) { return readThrough(rows, nullptr); }
+
 ImportedRun importRouteTrace(const std::filesystem::path& file, const std::filesystem::path& session) {
-    readThrough(file, nullptr);
+    RouteTraceRows first(file);
+    checkRouteTrace(first);
+    RouteTraceRows rows(file);
     SessionWriter writer(session);
-    ImportedRun result = readThrough(file, &writer);
+    ImportedRun result = readThrough(rows, &writer);
     writer.close();
     return result;
 }

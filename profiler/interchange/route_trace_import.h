@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "engine/base/run_facts.h"
+#include "profiler/interchange/route_trace_rows.h"
 
 namespace expertscope {
 
@@ -22,5 +23,8 @@ struct ImportedRun {
 /// and there are no spans. The file is read twice, so that a faulty one leaves the session as it was. Throws
 /// BadInputError naming file and line, FailedError when the session cannot be written.
 ImportedRun importRouteTrace(const std::filesystem::path& file, const std::filesystem::path& session);
+
+/// Reads the trace through and checks all of it, as an import does before it writes. Throws BadInputError.
+ImportedRun checkRouteTrace(RouteTraceRows& rows);
 
 }  // namespace expertscope

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <fstream>
 #include <limits>
 #include <numeric>
 
@@ -57,9 +58,15 @@ bool isRouteTrace(const std::filesystem::path& file) {
     return in.gcount() == static_cast<std::streamsize>(kMagic.size()) && start == kMagic;
 }
 
-RouteTraceRows::RouteTraceRows(const std::filesystem::path& file) : m_file(file), m_in(file, std::ios::binary) {
-    if (!m_in || std::filesystem::is_directory(file))
+RouteTraceRows::RouteTraceRows(const std::filesystem::path& file)
+    : m_file(file), m_in(std::make_unique<std::ifstream>(file, std::ios::binary)) {
+    if (!*m_in || std::filesystem::is_directory(file))
         throw BadInputError(fmt::format("The route-trace {} cannot be read: check its name.", file.string()));
+    readHeader();
+}
+
+RouteTraceRows::RouteTraceRows(std::unique_ptr<std::istream> in, std::filesystem::path name)
+    : m_file(std::move(name)), m_in(std::move(in)) {
     readHeader();
 }
 
@@ -68,7 +75,7 @@ void RouteTraceRows::refuse(std::int64_t line, const std::string& what) const {
 }
 
 bool RouteTraceRows::nextLine(std::string& text) {
-    if (!std::getline(m_in, text)) return false;
+    if (!std::getline(*m_in, text)) return false;
     ++m_line;
     if (!text.empty() && text.back() == '\r') text.pop_back();
     return true;

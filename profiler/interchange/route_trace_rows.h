@@ -3,7 +3,8 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
+#include <istream>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,8 @@ class RouteTraceRows {
 public:
     /// Reads the header. Throws BadInputError when the file is missing or is no such trace.
     explicit RouteTraceRows(const std::filesystem::path& file);
+    /// The same of any stream; `name` is for messages.
+    RouteTraceRows(std::unique_ptr<std::istream> in, std::filesystem::path name);
 
     /// What the header says of the model; `hidden`, `vocabulary` and `context` are not known (0).
     const ModelFacts& model() const { return m_model; }
@@ -51,7 +54,7 @@ private:
     float weight(std::string_view field) const;
 
     std::filesystem::path m_file;
-    std::ifstream m_in;
+    std::unique_ptr<std::istream> m_in;
     std::int64_t m_line = 0;
     ModelFacts m_model;
     bool m_hasDropped = false;

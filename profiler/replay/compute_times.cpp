@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "profiler/replay/compute_times.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+namespace expertscope {
+namespace {
+
+constexpr std::int64_t kUnknown = -1;
+
+std::int64_t median(std::vector<std::int64_t>& values) {
+    if (values.empty()) return kUnknown;
+    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+    std::ranges::nth_element(values, middle);
+    return *middle;
+}
+
+/// What the spans say of one group.
+struct GroupSpans {
+    std::int64_t layerStart = kUnknown, layerEnd = kUnknown;
+    std::int64_t expertsStart = kUnknown, expertsEnd = kUnknown;
+    std::int64_t waited = 0;
+    std::int64_t batches = 1;
+};
+struct StepSpans {
+    std::int64_t start = kUnknown, end = kUnknown, sampled = kUnknown;
+};
+
+/// Spans sorted into the groups and steps of the trace.
+class Sorting {
+public:
+    explicit Sorting(const RoutingTrace& trace)
+        : m_trace(trace), m_groups(trace.groups().size()), m_steps(trace.steps().size()) {}
+
+    void take(const SpanRecord& span, std::vector<float>& expertTimes);
+    std::vector<GroupSpans>& groups() { return m_groups; }
+    std::vector<StepSpans>& steps() { return m_steps; }
+
+private:
+    std::int64_t stepAt(StepIndex step);
+    std::int64_t groupAt(std::int64_t step, LayerIndex layer) const;
+
+    const RoutingTrace& m_trace;
+    std::vector<GroupSpans> m_groups;
+    std::vector<StepSpans> m_steps;
+    std::size_t m_near = 0;  ///< step of the last span: the next one's is seldom far
+};
+
+std::int64_t Sorting::stepAt(StepIndex step) {
+    const auto& steps = m_trace.steps();
+    if (m_near < steps.size() && steps[m_near].index == step) return static_cast<std::int64_t>(m_near);
+    const auto found = std::ranges::lower_bound(steps, step, {}, &RoutingTrace::Step::index);
+    if (found == steps.end() || found->index != step) return -1;
+    m_near = static_cast<std::size_t>(found - steps.begin());
+    return static_cast<std::int64_t>(m_near);
+}
+
+std::int64_t Sorting::groupAt(std::int64_t step, LayerIndex layer) const {
+    const RoutingTrace::Step& s = m_trace.steps()[static_cast<std::size_t>(step)];
+    for (std::uint32_t i = 0; i < s.groups; ++i) {
+        // Layers are usually all there, so that the layer's number is its place.
+        const std::uint32_t g = s.firstGroup + (static_cast<std::uint32_t>(layer.value()) + i) % s.groups;
+        if (m_trace.groups()[g].layer == layer) return g;
+    }
+    return -1;
+}
+
+void Sorting::take(const SpanRecord& span, std::vector<float>& expertTimes) {
+    const std::int64_t step = stepAt(span.step);
+    if (step < 0) return;
+    StepSpans& s = m_steps[static_cast<std::size_t>(step)];
+    const std::int64_t start = span.start.count(), end = span.end.count();
+    if (span.kind == SpanKind::Step) {
+        s.start = start;
+        s.end = end;
+        return;
+    }
+    if (span.kind == SpanKind::Sample) {
+        s.sampled = end;
+        return;
+    }
+    const std::int64_t at = groupAt(step, span.layer);
+    if (at < 0) return;
+    GroupSpans& group = m_groups[static_cast<std::size_t>(at)];
+    if (span.kind == SpanKind::Layer) {
+        group.layerStart = start;
+        group.layerEnd = end;
+    } else if (span.kind == SpanKind::Experts) {
+        group.expertsStart = start;
+        group.expertsEnd = end;
+    } else if (span.kind == SpanKind::Wait) {
+        group.waited += end - start;
+        ++group.batches;
+    } else if (span.kind == SpanKind::ExpertCompute) {
+        const auto accesses = m_trace.accesses(static_cast<std::size_t>(at));
+        const std::int32_t flat = span.layer.value() * m_trace.experts() + span.expert.value();
+        const auto found = std::ranges::find(accesses, flat);
+        if (found == accesses.end()) return;
+        const std::size_t access = m_trace.groups()[static_cast<std::size_t>(at)].firstAccess +
+                                   static_cast<std::size_t>(found - accesses.begin());
+        expertTimes[access] += static_cast<float>(end - start);
+    }
+}
+
+/// Puts the median of those with the same number of tokens where a time is unknown; false where nothing is known.
+template <class TokensOf>
+bool fillGaps(std::vector<std::int64_t>& times, const TokensOf& tokensOf) {
+    std::map<std::int32_t, std::vector<std::int64_t>> known;
+    std::vector<std::int64_t> all;
+    for (std::size_t i = 0; i < times.size(); ++i) {
+        if (times[i] < 0) continue;
+        known[tokensOf(i)].push_back(times[i]);
+        all.push_back(times[i]);
+    }
+    if (all.empty()) return false;
+    if (all.size() == times.size()) return true;
+    const std::int64_t overall = median(all);
+    std::map<std::int32_t, std::int64_t> medians;
+    for (auto& [tokens, values] : known)
+        medians[tokens] = median(values);
+    for (std::size_t i = 0; i < times.size(); ++i) {
+        if (times[i] >= 0) continue;
+        const auto found = medians.find(tokensOf(i));
+        times[i] = found == medians.end() ? overall : found->second;
+    }
+    return true;
+}
+
+void fillExpertGaps(std::vector<float>& times) {
+    std::vector<std::int64_t> known;
+    for (const float time : times)
+        if (time > 0) known.push_back(static_cast<std::int64_t>(time));
+    const auto typical = static_cast<float>(std::max<std::int64_t>(median(known), 0));
+    for (float& time : times)
+        if (time <= 0) time = typical;
+}
+
+/// The end of what the compute thread did before the group: the layer before, or the step's start.
+std::int64_t endBefore(const RoutingTrace& trace, Sorting& sorting, std::size_t g) {
+    const RoutingTrace::Group& group = trace.groups()[g];
+    const auto step = static_cast<std::size_t>(group.step);
+    if (trace.steps()[step].firstGroup == g) return sorting.steps()[step].start;
+    return sorting.groups()[g - 1].layerEnd;
+}
+
+std::int64_t difference(std::int64_t from, std::int64_t to) { return from < 0 || to < from ? kUnknown : to - from; }
+
+/// From a step's last layer to the start of the next one of the same request, or to the choice of its token.
+std::int64_t tailOf(const RoutingTrace& trace, Sorting& sorting, std::size_t step) {
+    const RoutingTrace::Step& here = trace.steps()[step];
+    const std::int64_t end = sorting.groups()[here.firstGroup + here.groups - 1].layerEnd;
+    const bool last = step + 1 == trace.steps().size() || trace.steps()[step + 1].request != here.request;
+    return difference(end, last ? sorting.steps()[step].sampled : sorting.steps()[step + 1].start);
+}
+
+}  // namespace
+
+double expertsTime(std::span<const float> experts, int tokens, int workers) {
+    std::array<double, 64> busy{};
+    const auto used = std::span(busy).first(static_cast<std::size_t>(std::clamp(workers, 1, 64)));
+    double total = 0;
+    for (const float time : experts) {
+        total += static_cast<double>(time);
+        *std::ranges::min_element(used) += static_cast<double>(time);
+    }
+    // A prompt's experts are cut into blocks of tokens, so that their work divides evenly.
+    return tokens > 1 ? total / static_cast<double>(used.size()) : std::ranges::max(used);
+}
+
+void ComputeTimesBuilder::add(std::span<const SpanRecord> spans) {
+    for (const SpanRecord& span : spans) {
+        switch (span.kind) {
+            case SpanKind::Step:
+            case SpanKind::Sample:
+            case SpanKind::Layer:
+            case SpanKind::Experts:
+            case SpanKind::Wait:
+            case SpanKind::ExpertCompute:
+                m_spans.push_back(span);
+                break;
+            default:
+                break;
+        }
+    }
+}
+
+void ComputeTimesBuilder::add(std::span<const TransferRecord> transfers) {
+    for (const TransferRecord& transfer : transfers)
+        if (transfer.moved == transfer.bytes && transfer.finished > transfer.started &&
+            transfer.purpose != TransferPurpose::Preload)
+            m_transfers.push_back(transfer);
+}
+
+std::int64_t ComputeTimesBuilder::wakeTime(const RunDescription& run) {
+    std::ranges::sort(m_transfers, {}, &TransferRecord::finished);
+    std::int64_t woken = 0, wakes = 0;
+    for (const SpanRecord& wait : m_spans) {
+        if (wait.kind != SpanKind::Wait) continue;
+        // The last arrival within the wait is what ended it.
+        const auto after = std::ranges::upper_bound(m_transfers, wait.end, {}, &TransferRecord::finished);
+        if (after == m_transfers.begin() || std::prev(after)->finished < wait.start) continue;
+        woken += (wait.end - std::prev(after)->finished).count();
+        ++wakes;
+    }
+    std::int64_t late = 0, timely = 0;
+    if (!run.link.empty()) {
+        const LinkSpec link = parseLink(run.link);
+        Nanoseconds before;
+        for (const TransferRecord& transfer : m_transfers) {
+            // Only where the link was idle is it known when the bytes were due.
+            if (transfer.purpose == TransferPurpose::Demand && before < transfer.issued) {
+                late += std::max<std::int64_t>(
+                    (transfer.finished - transfer.issued - link.duration(transfer.bytes)).count(), 0);
+                ++timely;
+            }
+            before = transfer.finished;
+        }
+    }
+    return (wakes > 0 ? woken / wakes : 0) + (timely > 0 ? late / timely : 0);
+}
+
+std::int64_t ComputeTimesBuilder::holdTime(const RunDescription& run) const {
+    if (run.link.empty()) return 0;
+    const LinkSpec link = parseLink(run.link);
+    std::int64_t held = 0, count = 0;
+    for (std::size_t i = 1; i < m_transfers.size(); ++i) {
+        // Of transfers that had to wait for the one before; what was interrupted in between says nothing.
+        if (m_transfers[i].issued >= m_transfers[i - 1].finished) continue;
+        const std::int64_t ideal = link.duration(m_transfers[i].bytes).count();
+        const std::int64_t took = (m_transfers[i].finished - m_transfers[i - 1].finished).count();
+        if (took > 4 * ideal) continue;
+        held += took - ideal;
+        ++count;
+    }
+    return count > 0 ? std::max<std::int64_t>(held / count, 0) : 0;
+}
+
+std::optional<ComputeTimes> ComputeTimesBuilder::finish(const RoutingTrace& trace, const RunDescription& run) {
+    ComputeTimes times;
+    times.workers = std::max(run.threads, 1);
+    times.expert.assign(trace.accesses().size(), 0.0F);
+    Sorting sorting(trace);
+    for (const SpanRecord& span : m_spans)
+        sorting.take(span, times.expert);
+    times.wake = wakeTime(run);
+    times.linkHold = holdTime(run);
+    m_spans = {};
+
+    std::int64_t dispatch = 0, batches = 0;
+    for (std::size_t g = 0; g < trace.groups().size(); ++g) {
+        const GroupSpans& group = sorting.groups()[g];
+        times.before.push_back(difference(endBefore(trace, sorting, g), group.expertsStart));
+        times.after.push_back(difference(group.expertsEnd, group.layerEnd));
+        if (group.expertsStart < 0 || !trace.decodes(trace.groups()[g])) continue;
+        const std::span<const float> experts(times.expert.data() + trace.groups()[g].firstAccess,
+                                             trace.accesses(g).size());
+        const auto ideal = static_cast<std::int64_t>(expertsTime(experts, 1, times.workers));
+        dispatch += std::max<std::int64_t>(group.expertsEnd - group.expertsStart - group.waited - ideal, 0);
+        batches += group.batches;
+    }
+    for (std::size_t step = 0; step < trace.steps().size(); ++step)
+        times.tail.push_back(tailOf(trace, sorting, step));
+    const auto groupTokens = [&](std::size_t g) { return trace.groups()[g].tokens; };
+    const auto stepTokens = [&](std::size_t s) { return trace.steps()[s].tokens; };
+    if (!fillGaps(times.before, groupTokens) || !fillGaps(times.after, groupTokens)) return std::nullopt;
+    if (!fillGaps(times.tail, stepTokens)) return std::nullopt;
+    fillExpertGaps(times.expert);
+    times.dispatch = batches > 0 ? dispatch / batches : 0;
+    std::vector<std::int64_t> moving;
+    for (const TransferRecord& transfer : m_transfers)  // a demand is not interrupted: its time is the link's
+        if (transfer.purpose == TransferPurpose::Demand)
+            moving.push_back((transfer.finished - transfer.started).count());
+    times.transfer = std::max<std::int64_t>(median(moving), 0);
+    return times;
+}
+
+}  // namespace expertscope

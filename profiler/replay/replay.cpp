@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "profiler/replay/replay.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "engine/base/error.h"
+#include "engine/offload/policy_registry.h"
+#include "profiler/replay/belady_rule.h"
+#include "profiler/replay/layer_settled_cache.h"
+#include "profiler/replay/offload_replay.h"
+
+namespace expertscope {
+namespace {
+
+std::string nameOf(const std::string& text) { return text.substr(0, text.find(':')); }
+bool isBelady(const std::string& eviction) { return nameOf(eviction) == "belady"; }
+bool isBypass(const std::string& eviction) { return nameOf(eviction) == "belady-bypass"; }
+
+void take(ReplayResult& result, const CacheCounts& counts) {
+    result.accesses = counts.accesses;
+    result.hits = counts.hits;
+    result.misses = counts.accesses - counts.hits;
+    result.decodeAccesses = counts.decodeAccesses;
+    result.decodeHits = counts.decodeHits;
+    result.demandBytes = result.bytesMoved = counts.movedBytes;
+}
+
+}  // namespace
+
+ReplayBench::ReplayBench(RecordedRun run) : m_run(std::move(run)), m_next(m_run.trace), m_lru(m_run.trace) {
+    for (int layer = 0; layer < trace().layers(); ++layer)
+        m_largest = std::max(m_largest, trace().expertBytes(LayerIndex(layer)));
+}
+
+ReplayCase ReplayBench::own() const {
+    const RunDescription& run = entry().description;
+    ReplayCase what{.policy = run.policy, .eviction = run.eviction, .budget = run.budget, .link = {}};
+    if (!run.link.empty()) what.link = parseLink(run.link);
+    return what;
+}
+
+int ReplayBench::slotsFor(Bytes budget) const {
+    return static_cast<int>(std::min<std::int64_t>(budget.count() / m_largest, trace().total()));
+}
+
+void ReplayBench::check(const ReplayCase& what) const {
+    const auto policy = makePolicy(what.policy);
+    if (!isBelady(what.eviction) && !isBypass(what.eviction)) {
+        makeEviction(what.eviction);
+    } else if (what.eviction != nameOf(what.eviction)) {
+        throw UsageError(fmt::format("The eviction rule '{}' takes no parameters.", nameOf(what.eviction)));
+    }
+    if (!policy->keepsAllResident() && slotsFor(what.budget) < 1)
+        throw UsageError(fmt::format("A budget of {} holds no expert of '{}': give at least {}, the size of one.",
+                                     formatBytes(what.budget), trace().model().name, formatBytes(Bytes(m_largest))));
+}
+
+ReplayResult ReplayBench::replay(const ReplayCase& what, Settle settle) const {
+    const bool onDemand = nameOf(what.policy) == "on-demand";
+    // A bypassing cache reserves no slot before it knows what to keep, so only the settled form of it exists.
+    const bool settled = onDemand && (settle == Settle::Layer || isBypass(what.eviction));
+    ReplayResult result = settled ? replaySettled(what) : replayPlanned(what);
+    result.what = what;
+    result.settle = settled && settle == Settle::Layer ? Settle::Layer : Settle::Admit;
+    result.exact = policyInfo(what.policy).exact;
+    return result;
+}
+
+ReplayResult ReplayBench::replaySettled(const ReplayCase& what) const {
+    ReplayResult result;
+    if (isBelady(what.eviction) || isBypass(what.eviction)) {
+        take(result, replayBelady(trace(), m_next, what.budget.count(),
+                                  isBypass(what.eviction) ? Admission::Bypass : Admission::Forced));
+        return result;
+    }
+    if (what.eviction == "lru") {
+        const LruCurve::Counts counts = m_lru.at(what.budget.count());
+        take(result, {.accesses = m_lru.accesses(),
+                      .hits = counts.hits,
+                      .decodeAccesses = m_lru.decodeAccesses(),
+                      .decodeHits = counts.decodeHits,
+                      .movedBytes = m_lru.accessBytes() - counts.hitBytes});
+        return result;
+    }
+    const auto rule = makeEviction(what.eviction);
+    take(result, replayLayerSettled(trace(), *rule, what.budget.count()));
+    return result;
+}
+
+std::int64_t ReplayBench::latency(const std::optional<LinkSpec>& link) const {
+    if (!link) return 0;
+    const bool own = m_run.times && link->text == entry().description.link;
+    return link->latency.count() + (own ? m_run.times->linkHold : 0);
+}
+
+double ReplayBench::nanosecondsPerByte(const std::optional<LinkSpec>& link) const {
+    if (link) return 1e9 / link->bytesPerSecond;
+    return m_run.times ? static_cast<double>(m_run.times->transfer) / static_cast<double>(m_largest) : 0;
+}
+
+ReplayResult ReplayBench::replayPlanned(const ReplayCase& what) const {
+    ReplayResult result;
+    const PolicyInfo& info = policyInfo(what.policy);
+    const auto policy = makePolicy(what.policy);
+    std::unique_ptr<EvictionRule> rule;
+    if (isBypass(what.eviction))
+        result.missing.push_back(
+            fmt::format("belady-bypass with '{}': it admits what it brings, so belady stands in", info.name));
+    if (isBelady(what.eviction) || isBypass(what.eviction))
+        rule = std::make_unique<BeladyRule>(m_next);
+    else
+        rule = makeEviction(what.eviction);
+    OffloadContext context;
+    context.costs = entry().description.costs;
+    context.shape = {.layers = trace().layers(),
+                     .experts = trace().experts(),
+                     .topK = trace().model().topK,
+                     .slots = policy->keepsAllResident() ? trace().total() : slotsFor(what.budget)};
+    if (info.needsCosts && !context.costs.known())
+        result.missing.emplace_back("measured costs of moving and computing");
+    for (const std::string& table : info.prepared)
+        result.missing.push_back(fmt::format("prepared data '{}'", table));
+    if (!result.missing.empty() && (info.needsCosts || !info.prepared.empty())) return result;
+
+    std::optional<OffloadReplay::Timing> timing;
+    if (m_run.times)
+        timing = {
+            .times = &*m_run.times, .latency = latency(what.link), .nanosecondsPerByte = nanosecondsPerByte(what.link)};
+    const OffloadCounts counts = OffloadReplay(trace(), context, *policy, rule.get(), timing).run();
+    take(result, counts.cache);
+    result.hitsInFlight = counts.hitsInFlight;
+    result.hits -= counts.hitsInFlight;
+    result.demandBytes = counts.demandBytes;
+    result.prefetchBytes = counts.prefetchBytes;
+    result.bytesMoved = counts.linkBytes;
+    result.wastedBytes = counts.wastedBytes + counts.cancelledBytes;
+    for (const std::string& lacking : counts.missing)
+        result.missing.push_back(lacking);
+    if (!timing) return result;
+    result.waitMs = static_cast<double>(counts.waited) * 1e-6;
+    if (counts.decodeTime > 0)
+        result.decodeTokensPerSecond =
+            static_cast<double>(counts.decodeSteps) * 1e9 / static_cast<double>(counts.decodeTime);
+    return result;
+}
+
+/// Decoding's compute alone: what it takes when every expert is there.
+double ReplayBench::computeDecodeSeconds() const {
+    const auto policy = makePolicy("resident");
+    const auto rule = makeEviction("lru");
+    OffloadContext context;
+    context.shape = {.layers = trace().layers(),
+                     .experts = trace().experts(),
+                     .topK = trace().model().topK,
+                     .slots = trace().total()};
+    const OffloadReplay::Timing timing{.times = &*m_run.times};
+    return static_cast<double>(OffloadReplay(trace(), context, *policy, rule.get(), timing).run().decodeTime) * 1e-9;
+}
+
+ReplayBound ReplayBench::bound(Bytes budget, const std::optional<LinkSpec>& link, Settle settle) const {
+    ReplayBound bound;
+    bound.budget = budget;
+    if (link) bound.link = link->text;
+    bound.beladyHitRate =
+        replay({.policy = "on-demand", .eviction = "belady", .budget = budget, .link = link}, settle).hitRate();
+    bound.leastBytes = leastBytes(trace(), m_next, budget.count(), false);
+    if (!m_run.times || trace().decodeTokens() == 0) return bound;
+    const auto decodeBytes = static_cast<double>(leastBytes(trace(), m_next, budget.count(), true));
+    const double seconds = std::max(computeDecodeSeconds(), decodeBytes * nanosecondsPerByte(link) * 1e-9);
+    bound.rooflineTokensPerSecond = static_cast<double>(trace().decodeTokens()) / seconds;
+    return bound;
+}
+
+std::vector<ReplayResult> ReplayBench::replayAll(const std::vector<ReplayCase>& cases, Settle settle,
+                                                 int threads) const {
+    std::vector<ReplayResult> results(cases.size());
+    std::atomic<std::size_t> next{0};
+    std::exception_ptr failure;
+    std::mutex mutex;
+    const auto work = [&] {
+        for (std::size_t i = next++; i < cases.size(); i = next++) {
+            try {
+                results[i] = replay(cases[i], settle);
+            } catch (...) {
+                const std::lock_guard lock(mutex);
+                if (!failure) failure = std::current_exception();
+            }
+        }
+    };
+    std::vector<std::jthread> others;
+    for (int i = 1; i < std::min<int>(threads, static_cast<int>(cases.size())); ++i)
+        others.emplace_back(work);
+    work();
+    others.clear();
+    if (failure) std::rethrow_exception(failure);
+    return results;
+}
+
+}  // namespace expertscope

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "profiler/replay/belady.h"
+#include "profiler/replay/lru_curve.h"
+#include "profiler/replay/recorded_run.h"
+
+namespace expertscope {
+
+/// When a cache returns to its budget.
+enum class Settle : std::uint8_t {
+    Layer,  ///< at the end of a layer's step, after a transient overflow, as published cache replays do
+    Admit,  ///< before it admits, as the live engine
+};
+
+/// One combination to replay. Names as users write them, parameters included.
+struct ReplayCase {
+    std::string policy = "on-demand";
+    std::string eviction = "lru";
+    Bytes budget;
+    std::optional<LinkSpec> link{};  ///< absent: the link that the run had
+};
+
+struct ReplayResult {
+    ReplayCase what;
+    Settle settle = Settle::Admit;  ///< what was done: policies that prefetch are always replayed at Admit
+    bool exact = true;
+    std::int64_t accesses = 0, hits = 0, hitsInFlight = 0, misses = 0;
+    std::int64_t decodeAccesses = 0, decodeHits = 0;
+    std::int64_t demandBytes = 0, prefetchBytes = 0;
+    std::int64_t bytesMoved = 0;                                              ///< over the link
+    std::int64_t wastedBytes = 0;                                             ///< prefetched for nothing
+    double decodeTokensPerSecond = std::numeric_limits<double>::quiet_NaN();  ///< NaN: no times
+    double waitMs = std::numeric_limits<double>::quiet_NaN();
+    std::vector<std::string> missing;  ///< what the policy would need and the session lacks
+    /// Hits and hits in flight of all accesses.
+    double hitRate() const {
+        return accesses > 0 ? static_cast<double>(accesses - misses) / static_cast<double>(accesses) : 0;
+    }
+};
+
+/// The best that any policy could do with a budget and a link.
+struct ReplayBound {
+    Bytes budget;
+    std::string link;          ///< empty: the run's own
+    double beladyHitRate = 0;  ///< of `belady` (forced admission) under the settlement that was asked for
+    std::int64_t leastBytes = 0;
+    double rooflineTokensPerSecond = std::numeric_limits<double>::quiet_NaN();
+};
+
+/// Everything about one recorded run that all combinations share, computed once. Replays may run in several threads.
+class ReplayBench {
+public:
+    explicit ReplayBench(RecordedRun run);
+    ReplayBench(const ReplayBench&) = delete;
+    ReplayBench& operator=(const ReplayBench&) = delete;
+
+    const RunEntry& entry() const { return m_run.entry; }
+    const RoutingTrace& trace() const { return m_run.trace; }
+    const std::optional<ComputeTimes>& times() const { return m_run.times; }
+    const LruCurve& lruCurve() const { return m_lru; }
+
+    /// Throws UsageError for a name or parameter that does not exist, or a budget that holds no expert.
+    void check(const ReplayCase& what) const;
+    ReplayResult replay(const ReplayCase& what, Settle settle) const;
+    ReplayBound bound(Bytes budget, const std::optional<LinkSpec>& link, Settle settle) const;
+    /// All cases, shared out over `threads`, in the order given.
+    std::vector<ReplayResult> replayAll(const std::vector<ReplayCase>& cases, Settle settle, int threads) const;
+
+    /// The run's own combination: what a replay can be checked against.
+    ReplayCase own() const;
+
+private:
+    ReplayResult replaySettled(const ReplayCase& what) const;
+    ReplayResult replayPlanned(const ReplayCase& what) const;
+    /// Experts of the largest size that fit, as slots of the live engine.
+    int slotsFor(Bytes budget) const;
+    std::int64_t latency(const std::optional<LinkSpec>& link) const;
+    double nanosecondsPerByte(const std::optional<LinkSpec>& link) const;
+    double computeDecodeSeconds() const;
+
+    RecordedRun m_run;
+    NextUses m_next;
+    LruCurve m_lru;
+    std::int64_t m_largest = 0;  ///< bytes of the largest expert
+};
+
+}  // namespace expertscope

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What replays cost, on a made-up trace of a million accesses: a decode of 48 layers of 128 experts, 8 for each token,
+// popular ones more often and half of them kept from the token before.
+#include <cmath>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+
+#include "engine/offload/policy_registry.h"
+#include "profiler/replay/replay.h"
+
+namespace expertscope {
+namespace {
+
+constexpr int kLayers = 48, kExperts = 128, kTopK = 8;
+constexpr int kSteps = 1'000'000 / (kLayers * kTopK);
+constexpr std::int64_t kBytes = 3'000'000;
+
+RoutingTrace millionAccesses() {
+    ModelFacts model;
+    model.name = "made up";
+    model.layers = kLayers;
+    model.experts = kExperts;
+    model.topK = kTopK;
+    model.expertBytes = Bytes(kBytes);
+    model.totalExpertBytes = Bytes(kBytes * kLayers * kExperts);
+    RoutingTraceBuilder builder(model, {});
+    std::mt19937 random(7);
+    std::vector<double> weights;
+    for (int e = 0; e < kExperts; ++e)
+        weights.push_back(std::pow(e + 1, -0.6));
+    std::discrete_distribution<int> rank(weights.begin(), weights.end());
+    std::vector<std::vector<int>> before(kLayers);
+    std::vector<SelectionRecord> records;
+    for (int step = 0; step < kSteps; ++step) {
+        records.clear();
+        for (int layer = 0; layer < kLayers; ++layer) {
+            auto& last = before[static_cast<std::size_t>(layer)];
+            std::vector<int> chosen;
+            for (const int old : last)
+                if (random() % 2 == 0) chosen.push_back(old);
+            while (chosen.size() < kTopK) {
+                const int expert = (rank(random) * 37 + layer * 11) % kExperts;
+                if (std::ranges::find(chosen, expert) == chosen.end()) chosen.push_back(expert);
+            }
+            last = chosen;
+            for (int slot = 0; slot < kTopK; ++slot) {
+                SelectionRecord& record = records.emplace_back();
+                record.step = StepIndex(step);
+                record.token = TokenIndex(step);
+                record.layer = LayerIndex(layer);
+                record.slot = slot;
+                record.expert = ExpertId(chosen[static_cast<std::size_t>(slot)]);
+                record.weight = 1.0F / kTopK;
+            }
+        }
+        builder.add(std::span<const SelectionRecord>(records));
+    }
+    return builder.finish();
+}
+
+/// With made-up times, so that what is timed is the whole simulation.
+ComputeTimes madeUpTimes(const RoutingTrace& trace) {
+    ComputeTimes times;
+    times.before.assign(trace.groups().size(), 100'000);
+    times.after.assign(trace.groups().size(), 5'000);
+    times.expert.assign(trace.accesses().size(), 30'000.0F);
+    times.tail.assign(trace.steps().size(), 500'000);
+    times.dispatch = 5'000;
+    times.transfer = 400'000;
+    times.workers = 2;
+    return times;
+}
+
+const RoutingTrace& trace() {
+    static const RoutingTrace made = millionAccesses();
+    return made;
+}
+
+const ReplayBench& bench(bool timed) {
+    const auto make = [](bool withTimes) {
+        RecordedRun run;
+        run.entry.description.model = trace().model();
+        run.trace = trace();
+        if (withTimes) run.times = madeUpTimes(trace());
+        return std::make_unique<ReplayBench>(std::move(run));
+    };
+    static const auto plain = make(false), withTimes = make(true);
+    return timed ? *withTimes : *plain;
+}
+
+std::vector<std::string> allEvictions() {
+    std::vector<std::string> names;
+    for (const EvictionInfo& info : evictionCatalogue())
+        if (!info.replayOnly) names.push_back(info.name);
+    names.insert(names.end(), {"belady", "belady-bypass"});
+    return names;
+}
+
+Bytes share(double part) {
+    return Bytes(static_cast<std::int64_t>(part * static_cast<double>(trace().model().totalExpertBytes.count())));
+}
+
+void perAccess(benchmark::State& state) {
+    state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(trace().accesses().size()));
+}
+
+/// All LRU budgets in one pass.
+void lruCurve(benchmark::State& state) {
+    trace();
+    for (auto _ : state)
+        benchmark::DoNotOptimize(LruCurve(trace()).at(kBytes * 1000).hits);
+    perAccess(state);
+}
+BENCHMARK(lruCurve)->Unit(benchmark::kMillisecond);
+
+void belady(benchmark::State& state) {
+    bench(false);
+    for (auto _ : state)
+        benchmark::DoNotOptimize(
+            bench(false).replay({.eviction = "belady", .budget = share(0.25)}, Settle::Layer).misses);
+    perAccess(state);
+}
+BENCHMARK(belady)->Unit(benchmark::kMillisecond);
+
+/// One eviction rule at one budget; the argument counts through the catalogue.
+void oneRule(benchmark::State& state, Settle settle, bool timed) {
+    const std::string name = allEvictions()[static_cast<std::size_t>(state.range(0))];
+    bench(timed);
+    for (auto _ : state)
+        benchmark::DoNotOptimize(bench(timed).replay({.eviction = name, .budget = share(0.25)}, settle).misses);
+    perAccess(state);
+    state.SetLabel(name);
+}
+void everyRule(benchmark::internal::Benchmark* b) {
+    for (std::size_t i = 0; i < allEvictions().size(); ++i)
+        b->Arg(static_cast<std::int64_t>(i));
+}
+BENCHMARK_CAPTURE(oneRule, settledAtLayer, Settle::Layer, false)->Apply(everyRule)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(oneRule, asTheEngine, Settle::Admit, false)->Apply(everyRule)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(oneRule, withTime, Settle::Admit, true)->Apply(everyRule)->Unit(benchmark::kMillisecond);
+
+/// Every eviction rule at 32 budgets, two threads.
+void everyRuleAt32Budgets(benchmark::State& state, Settle settle) {
+    std::vector<ReplayCase> cases;
+    for (const std::string& name : allEvictions())
+        for (int i = 1; i <= 32; ++i)
+            cases.push_back({.eviction = name, .budget = share(i / 32.0)});
+    bench(false);
+    for (auto _ : state)
+        benchmark::DoNotOptimize(bench(false).replayAll(cases, settle, 2).front().misses);
+    state.counters["combinations"] = static_cast<double>(cases.size());
+}
+BENCHMARK_CAPTURE(everyRuleAt32Budgets, settledAtLayer, Settle::Layer)
+    ->Unit(benchmark::kSecond)
+    ->Iterations(1)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(everyRuleAt32Budgets, asTheEngine, Settle::Admit)
+    ->Unit(benchmark::kSecond)
+    ->Iterations(1)
+    ->UseRealTime();
+
+}  // namespace
+}  // namespace expertscope
+
+BENCHMARK_MAIN();
