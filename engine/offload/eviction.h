@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "engine/offload/policy.h"
 #include "engine/offload/residency_view.h"
@@ -20,6 +21,8 @@ public:
     virtual void onLayer(const RoutedLayer&, Predictors&) {}
     /// A selection used the expert; `first` for the first use in its step and layer. `order` grows with every event.
     virtual void onUse(int expert, std::int64_t order, bool first) = 0;
+    /// A slot is sought for the expert, which is absent: victim() may follow, then onAdmit() unless none was found.
+    virtual void onNeed(int /*expert*/) {}
     /// A slot was reserved for the expert.
     virtual void onAdmit(int expert, std::int64_t order) = 0;
     /// The expert lost its slot.
@@ -36,5 +39,8 @@ public:
 private:
     bool m_perLayer = false;
 };
+
+/// [layers] the slots of each layer where every one has an equal share; the first ones have what does not divide.
+std::vector<int> equalShares(const OffloadShape& shape);
 
 }  // namespace expertscope

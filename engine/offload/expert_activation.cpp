@@ -6,6 +6,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "engine/offload/prepared_data.h"
+
 namespace expertscope {
 namespace {
 
@@ -69,6 +71,7 @@ int ActivationCollection::insert(const ExpertActivation& finished) {
     if (at < m_capacity) {
         m_entries.emplace_back();
         m_norms.emplace_back();
+        m_generations.emplace_back();
         m_rowSums.resize(m_rowSums.size() + static_cast<std::size_t>(m_layers));
     } else {
         at = nearest(finished);
@@ -81,6 +84,7 @@ void ActivationCollection::write(int at, const ExpertActivation& activation) {
     assert(activation.layers() == m_layers && activation.experts() == m_experts);
     const auto entry = static_cast<std::size_t>(at);
     m_entries[entry] = activation;
+    ++m_generations[entry];
     const auto cells = activation.cells();
     for (std::size_t cell = 0; cell < cells.size(); ++cell)
         m_columns[cell * static_cast<std::size_t>(m_capacity) + entry] = cells[cell];
@@ -195,6 +199,20 @@ double ActivationTracker::share(ExpertRef ref) const {
 double ActivationTracker::likelihood(ExpertRef ref) const {
     if (ref.layer <= m_current) return 0;
     return share(ref) * layerProximity(ref.layer, m_current, m_layers);
+}
+
+std::vector<ExpertActivation> collectedActivations(const OffloadContext& context) {
+    std::vector<ExpertActivation> collected;
+    if (!context.prepared || !context.prepared->find("eamc")) return collected;
+    const OffloadShape& shape = context.shape;
+    const PreparedTable& table = context.prepared->table("eamc", {-1, shape.layers, shape.experts});
+    const auto cells = static_cast<std::size_t>(shape.total());
+    for (std::size_t from = 0; from < table.values.size(); from += cells) {
+        ExpertActivation& activation = collected.emplace_back(shape.layers, shape.experts);
+        for (int expert = 0; expert < shape.total(); ++expert)
+            activation.add(shape.ref(expert), table.values[from + static_cast<std::size_t>(expert)]);
+    }
+    return collected;
 }
 
 }  // namespace expertscope

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -56,6 +57,8 @@ public:
     int capacity() const { return m_capacity; }
     int size() const { return static_cast<int>(m_entries.size()); }
     const ExpertActivation& entry(int at) const { return m_entries[static_cast<std::size_t>(at)]; }
+    /// Grows with each matrix that is stored there.
+    std::int64_t generation(int at) const { return m_generations[static_cast<std::size_t>(at)]; }
     /// Tokens of a layer in an entry.
     float rowSum(int at, LayerIndex layer) const;
     /// Where it was stored; −1: an empty matrix is not.
@@ -66,16 +69,16 @@ public:
     void restart(ActivationQuery& query) const;
     void add(ActivationQuery& query, ExpertRef ref, float tokens) const;
     /// The `count` nearest entries (fewer where fewer are stored), the nearest first, of equal ones the first stored.
-    /// Throws nothing; entries that share no expert with the query are as near as each other.
     void nearest(const ActivationQuery& query, int count, std::vector<int>& entries) const;
 
 private:
     void write(int at, const ExpertActivation& activation);
     int m_layers, m_experts, m_capacity;
     std::vector<ExpertActivation> m_entries;
-    std::vector<float> m_columns;  ///< [layers × experts, capacity]: a cell of all entries lies together
-    std::vector<float> m_norms;    ///< [entries]
-    std::vector<float> m_rowSums;  ///< [entries, layers]
+    std::vector<float> m_columns;             ///< [layers × experts, capacity]: a cell of all entries lies together
+    std::vector<float> m_norms;               ///< [entries]
+    std::vector<std::int64_t> m_generations;  ///< [entries]
+    std::vector<float> m_rowSums;             ///< [entries, layers]
 };
 
 /// 1 − (target − current)/layers: how soon a later layer comes.
@@ -119,5 +122,9 @@ private:
     mutable std::vector<int> m_matched;
     mutable bool m_matchKnown = false;
 };
+
+/// The matrices of past requests that were collected beforehand (table "eamc"); none where nothing was prepared. Throws
+/// BadInputError when they are of another shape.
+std::vector<ExpertActivation> collectedActivations(const OffloadContext& context);
 
 }  // namespace expertscope

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/offload/residency.h"
 
-
 namespace expertscope {
 
 Residency::Residency(const OffloadContext& context, const CacheDomain& domain, EvictionRule& rule)
@@ -24,8 +23,9 @@ void Residency::use(ExpertRef ref, bool first) {
     m_rule->onUse(m_shape.flat(ref), order, first);
 }
 
-std::optional<Residency::Reservation> Residency::reserve(ExpertRef ref, bool demand) {
+std::optional<Residency::Reservation> Residency::reserve(ExpertRef ref, bool demand, bool takesPinned) {
     Reservation reservation;
+    m_rule->onNeed(m_shape.flat(ref));
     const bool beside = !demand && m_domain.prefetchesBeside;
     const bool full = !m_domain.share.empty() && m_domain.share[ref.layer.index()] > 0 &&
                       occupied(ref.layer) >= m_domain.share[ref.layer.index()];
@@ -34,7 +34,7 @@ std::optional<Residency::Reservation> Residency::reserve(ExpertRef ref, bool dem
         m_free.pop_back();
     } else {
         if (beside) return std::nullopt;
-        const int victim = findVictim(demand, full ? ref.layer.value() : -1);
+        const int victim = findVictim(demand, takesPinned, full ? ref.layer.value() : -1);
         if (victim < 0) return std::nullopt;
         reservation.slot = SlotIndex(m_slotOf[static_cast<std::size_t>(victim)]);
         reservation.victim = m_shape.ref(victim);
@@ -66,22 +66,42 @@ void Residency::leave(int expert) {
     m_rule->onLeave(expert);
 }
 
-int Residency::findVictim(bool demand, int layer) const {
+int Residency::findVictim(bool demand, bool takesPinned, int layer) const {
     for (const Guard guard : {Guard::None, Guard::Expected, Guard::Pinned}) {
         if (guard != Guard::None && !demand) break;
-        const int victim = m_rule->victim(EvictionCandidates(*this, static_cast<int>(guard), layer));
+        if (guard == Guard::Pinned && !takesPinned) break;
+        const int victim = m_rule->victim(candidates(guard, layer));
         if (victim >= 0) return victim;
     }
     return -1;
+}
+
+EvictionCandidates Residency::candidates(Guard guard, int layer) const {
+    EvictionCandidates candidates;
+    candidates.m_owners = m_expertIn;
+    candidates.m_slotOf = m_slotOf.data();
+    candidates.m_guards = m_guard.data();
+    candidates.m_lastOrder = m_lastOrder.data();
+    candidates.m_guard = guard;
+    candidates.m_layer = layer;
+    if (layer >= 0) {
+        candidates.m_first = layer * m_shape.experts;
+        candidates.m_end = candidates.m_first + m_shape.experts;
+    }
+    return candidates;
+}
+
+std::optional<ExpertRef> Residency::lowest(int layer) const {
+    const int victim = m_rule->victim(candidates(Guard::None, layer));
+    if (victim < 0) return std::nullopt;
+    return m_shape.ref(victim);
 }
 
 std::optional<ExpertRef> Residency::surplus(LayerIndex layer) const {
     if (!m_domain.prefetchesBeside || m_domain.share.empty()) return std::nullopt;
     const int share = m_domain.share[layer.index()];
     if (share == 0 || occupied(layer) <= share) return std::nullopt;
-    const int victim = m_rule->victim(EvictionCandidates(*this, static_cast<int>(Guard::None), layer.value()));
-    if (victim < 0) return std::nullopt;
-    return m_shape.ref(victim);
+    return lowest(layer.value());
 }
 
 std::vector<ExpertRef> Residency::residents() const {
@@ -92,19 +112,8 @@ std::vector<ExpertRef> Residency::residents() const {
 }
 
 bool ResidencyView::present(ExpertRef ref) const { return m_residency->present(ref); }
+bool ResidencyView::presentLow(ExpertRef ref) const { return m_low && m_low->present(ref); }
 int ResidencyView::occupied() const { return m_residency->occupied(); }
 int ResidencyView::occupied(LayerIndex layer) const { return m_residency->occupied(layer); }
-
-std::span<const int> EvictionCandidates::owners() const { return m_residency->m_expertIn; }
-
-bool EvictionCandidates::contains(int expert) const {
-    const auto at = static_cast<std::size_t>(expert);
-    return m_residency->m_slotOf[at] >= 0 && static_cast<int>(m_residency->m_guard[at]) == m_guard &&
-           (m_layer < 0 || m_residency->m_shape.ref(expert).layer.value() == m_layer);
-}
-
-std::int64_t EvictionCandidates::lastOrder(int expert) const {
-    return m_residency->m_lastOrder[static_cast<std::size_t>(expert)];
-}
 
 }  // namespace expertscope

@@ -13,14 +13,7 @@ namespace expertscope {
 /// the rule's victim() costs.
 class Residency {
 public:
-    /// How an expert is kept from being evicted.
-    enum class Guard : std::uint8_t {
-        None,
-        Expected,  ///< prefetched for a layer still to come: only a demand may take it, and only when nothing else is
-                   ///< left
-        Pinned,    ///< placed for the whole run: only a demand may take it, when not even an expected one is left
-        Needed,    ///< the current layer still has to run it
-    };
+    using Guard = EvictionGuard;
     struct Reservation {
         SlotIndex slot;
         std::optional<ExpertRef> victim;
@@ -36,13 +29,17 @@ public:
     /// A selection used the expert, present or not (frequency outlives eviction).
     void use(ExpertRef ref, bool first);
     /// Gives `ref`, which is absent, a slot: a free one of its domain or that of the lowest-scored expert with no guard
-    /// (for a demand, else of the lowest-scored expected one, else of a pinned one). Nothing when all are guarded.
-    std::optional<Reservation> reserve(ExpertRef ref, bool demand);
+    /// (for a demand, else of the lowest-scored expected one, else, where it `takesPinned`, of a pinned one). Nothing
+    /// when all are guarded.
+    std::optional<Reservation> reserve(ExpertRef ref, bool demand, bool takesPinned = true);
     /// Gives the slot of `ref`, which is present, back.
     SlotIndex release(ExpertRef ref);
     /// Of a layer that holds more than its share (CacheDomain::prefetchesBeside) the unguarded expert with the lowest
     /// score; nothing where it does not.
     std::optional<ExpertRef> surplus(LayerIndex layer) const;
+    /// Of the unguarded experts (of `layer`; −1: of all layers) the one that the rule would take; nothing where all are
+    /// guarded.
+    std::optional<ExpertRef> lowest(int layer) const;
     double score(ExpertRef ref) const { return m_rule->score(m_shape.flat(ref)); }
 
     const OffloadShape& shape() const { return m_shape; }
@@ -52,9 +49,9 @@ public:
     std::vector<ExpertRef> residents() const;
 
 private:
-    friend class EvictionCandidates;
+    EvictionCandidates candidates(Guard guard, int layer) const;
     std::size_t index(ExpertRef ref) const { return static_cast<std::size_t>(m_shape.flat(ref)); }
-    int findVictim(bool demand, int layer) const;
+    int findVictim(bool demand, bool takesPinned, int layer) const;
     void leave(int expert);
 
     OffloadShape m_shape;

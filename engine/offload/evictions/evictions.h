@@ -10,10 +10,20 @@ namespace expertscope {
 
 struct EvictionEntry {
     EvictionInfo info;
-    std::unique_ptr<EvictionRule> (*make)(Parameters&);
+    std::unique_ptr<EvictionRule> (*make)(Parameters&);  ///< null for a rule that is for replay only
 };
 
 EvictionEntry lruEviction();
 EvictionEntry lfuEviction();
+EvictionEntry lfuInCacheEviction();
+EvictionEntry lfruEviction();
+EvictionEntry fifoEviction();
+EvictionEntry lifoEviction();
+EvictionEntry slruEviction();
+EvictionEntry arcEviction();
+EvictionEntry leastStaleEviction();
+EvictionEntry moeInfinityEviction();
+EvictionEntry beladyEviction();
+EvictionEntry beladyBypassEviction();
 
 }  // namespace expertscope
