@@ -14,11 +14,12 @@ OffloadReplay::OffloadReplay(const RoutingTrace& trace, const OffloadContext& co
       m_policy(policy),
       m_timing(timing),
       m_planner(m_context, policy, rule),
-      m_link(context.shape.slots, timing ? timing->latency : 0, timing ? timing->nanosecondsPerByte : 0),
-      m_fillings(static_cast<std::size_t>(context.shape.slots)) {}
+      m_link(context.shape.slots + context.shape.lowSlots, timing ? timing->latency : 0,
+             timing ? timing->nanosecondsPerByte : 0),
+      m_fillings(static_cast<std::size_t>(context.shape.slots + context.shape.lowSlots)) {}
 
 SlotIndex OffloadReplay::slotOf(int access) const {
-    return m_planner.residency().slotOf({m_layer, m_planner.accesses()[static_cast<std::size_t>(access)].expert});
+    return m_planner.slotOf(m_planner.accesses()[static_cast<std::size_t>(access)]);
 }
 
 OffloadCounts OffloadReplay::run() {
@@ -148,7 +149,8 @@ void OffloadReplay::compute(std::size_t g) {
 void OffloadReplay::execute(const std::vector<SlotCommand>& commands) {
     for (const SlotCommand& command : commands) {
         if (command.victim) leave(command.slot);
-        const std::int64_t bytes = m_trace.expertBytes(command.expert.layer);
+        const std::int64_t whole = m_trace.expertBytes(command.expert.layer);
+        const std::int64_t bytes = command.low ? lowBytes(whole) : whole;
         const bool prefetch = command.purpose == TransferPurpose::Prefetch;
         (prefetch ? m_counts.prefetchBytes : m_counts.demandBytes) += bytes;
         m_fillings[command.slot.index()] = {.bytes = bytes, .open = true, .prefetch = prefetch};
@@ -168,7 +170,7 @@ void OffloadReplay::leave(SlotIndex slot) {
 }
 
 void OffloadReplay::finish() {
-    for (int slot = 0; slot < m_context.shape.slots; ++slot)
+    for (int slot = 0; slot < m_context.shape.slots + m_context.shape.lowSlots; ++slot)
         leave(SlotIndex(slot));
     m_counts.cache.movedBytes = m_counts.demandBytes + m_counts.prefetchBytes;
     m_counts.linkBytes = timed() ? static_cast<std::int64_t>(m_link.moved()) : m_counts.cache.movedBytes;

@@ -59,6 +59,10 @@ private:
     void finish();
     bool timed() const { return m_timing.has_value(); }
     SlotIndex slotOf(int access) const;
+    /// Of the low-precision copy of an expert with so many.
+    std::int64_t lowBytes(std::int64_t whole) const {
+        return static_cast<std::int64_t>(m_context.shape.lowRatio * static_cast<double>(whole) + 0.5);
+    }
 
     const RoutingTrace& m_trace;
     OffloadContext m_context;

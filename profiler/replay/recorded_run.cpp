@@ -27,6 +27,9 @@ RecordedRun readRecordedRun(const SessionReader& reader, RunId run) {
         builder.add(std::span<const PredictionRecord>(batch.predictions));
         times.add(batch.spans);
         times.add(batch.transfers);
+        // A live run's experts all have one size, so that a smaller one is a low-precision copy.
+        for (const TransferRecord& transfer : batch.transfers)
+            if (transfer.bytes < recorded.entry.description.model.expertBytes) recorded.lowExpertBytes = transfer.bytes;
     }
     if (selections == 0)
         throw BadInputError(

@@ -14,6 +14,8 @@ struct RecordedRun {
     RunEntry entry;
     RoutingTrace trace;
     std::optional<ComputeTimes> times;  ///< absent where the run recorded no spans
+    /// Of a low-precision copy; 0 where the run moved none, so that its size is not known.
+    Bytes lowExpertBytes{};
 };
 
 /// Reads a run, chunk by chunk. Throws BadInputError when the session has no such run, or the run no selections.

@@ -100,6 +100,24 @@ std::int64_t ReplayBench::latency(const std::optional<LinkSpec>& link) const {
     return link->latency.count() + (own ? m_run.times->linkHold : 0);
 }
 
+OffloadContext ReplayBench::contextFor(const Policy& policy, Bytes budget) const {
+    OffloadContext context;
+    context.costs = entry().description.costs;
+    context.prepared = m_prepared ? &*m_prepared : nullptr;
+    context.shape = {.layers = trace().layers(), .experts = trace().experts(), .topK = trace().model().topK};
+    if (policy.keepsAllResident())
+        context.shape.slots = trace().total();
+    else
+        context.shape.divide(budget, Bytes(m_largest), m_run.lowExpertBytes,
+                             m_run.lowExpertBytes > Bytes(0) ? policy.lowPrecisionShare() : 0);
+    return context;
+}
+
+void ReplayBench::setPrepared(PreparedData prepared) {
+    prepared.requireModel(trace().model().fingerprint, trace().model().name);
+    m_prepared = std::move(prepared);
+}
+
 double ReplayBench::nanosecondsPerByte(const std::optional<LinkSpec>& link) const {
     if (link) return 1e9 / link->bytesPerSecond;
     return m_run.times ? static_cast<double>(m_run.times->transfer) / static_cast<double>(m_largest) : 0;
@@ -110,24 +128,23 @@ ReplayResult ReplayBench::replayPlanned(const ReplayCase& what) const {
     const PolicyInfo& info = policyInfo(what.policy);
     const auto policy = makePolicy(what.policy);
     std::unique_ptr<EvictionRule> rule;
-    if (isBypass(what.eviction))
-        result.missing.push_back(
-            fmt::format("belady-bypass with '{}': it admits what it brings, so belady stands in", info.name));
     if (isBelady(what.eviction) || isBypass(what.eviction))
         rule = std::make_unique<BeladyRule>(m_next);
     else
         rule = makeEviction(what.eviction);
-    OffloadContext context;
-    context.costs = entry().description.costs;
-    context.shape = {.layers = trace().layers(),
-                     .experts = trace().experts(),
-                     .topK = trace().model().topK,
-                     .slots = policy->keepsAllResident() ? trace().total() : slotsFor(what.budget)};
+    OffloadContext context = contextFor(*policy, what.budget);
     if (info.needsCosts && !context.costs.known())
         result.missing.emplace_back("measured costs of moving and computing");
-    for (const std::string& table : info.prepared)
-        result.missing.push_back(fmt::format("prepared data '{}'", table));
-    if (!result.missing.empty() && (info.needsCosts || !info.prepared.empty())) return result;
+    for (const std::string& table : missingTables(what.policy, context.prepared))
+        result.missing.push_back(fmt::format("prepared table '{}'", table));
+    // A run under the policy itself that moved no copy had no slots for them.
+    if (policy->lowPrecisionShare() > 0 && m_run.lowExpertBytes == Bytes(0) &&
+        nameOf(entry().description.policy) != info.name)
+        result.missing.emplace_back("the size of low-precision copies");
+    if (!result.missing.empty()) return result;
+    if (isBypass(what.eviction))
+        result.missing.push_back(
+            fmt::format("belady-bypass with '{}': it admits what it brings, so belady stands in", info.name));
 
     std::optional<OffloadReplay::Timing> timing;
     if (m_run.times)
@@ -155,11 +172,7 @@ ReplayResult ReplayBench::replayPlanned(const ReplayCase& what) const {
 double ReplayBench::computeDecodeSeconds() const {
     const auto policy = makePolicy("resident");
     const auto rule = makeEviction("lru");
-    OffloadContext context;
-    context.shape = {.layers = trace().layers(),
-                     .experts = trace().experts(),
-                     .topK = trace().model().topK,
-                     .slots = trace().total()};
+    const OffloadContext context = contextFor(*policy, Bytes(0));
     const OffloadReplay::Timing timing{.times = &*m_run.times};
     return static_cast<double>(OffloadReplay(trace(), context, *policy, rule.get(), timing).run().decodeTime) * 1e-9;
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/offload/prepared_data.h"
 #include "profiler/replay/belady.h"
 #include "profiler/replay/lru_curve.h"
 #include "profiler/replay/recorded_run.h"
@@ -65,6 +66,9 @@ public:
     const std::optional<ComputeTimes>& times() const { return m_run.times; }
     const LruCurve& lruCurve() const { return m_lru; }
 
+    /// What policies need beforehand. Throws BadInputError when it is of another model.
+    void setPrepared(PreparedData prepared);
+
     /// Throws UsageError for a name or parameter that does not exist, or a budget that holds no expert.
     void check(const ReplayCase& what) const;
     ReplayResult replay(const ReplayCase& what, Settle settle) const;
@@ -84,7 +88,10 @@ private:
     double nanosecondsPerByte(const std::optional<LinkSpec>& link) const;
     double computeDecodeSeconds() const;
 
+    OffloadContext contextFor(const Policy& policy, Bytes budget) const;
+
     RecordedRun m_run;
+    std::optional<PreparedData> m_prepared;
     NextUses m_next;
     LruCurve m_lru;
     std::int64_t m_largest = 0;  ///< bytes of the largest expert
