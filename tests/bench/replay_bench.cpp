@@ -125,22 +125,13 @@ void belady(benchmark::State& state) {
 }
 BENCHMARK(belady)->Unit(benchmark::kMillisecond);
 
-/// One eviction rule at one budget; the argument counts through the catalogue.
-void oneRule(benchmark::State& state, Settle settle, bool timed) {
-    const std::string name = allEvictions()[static_cast<std::size_t>(state.range(0))];
+/// One eviction rule at a quarter of the experts.
+void oneRule(benchmark::State& state, const std::string& name, Settle settle, bool timed) {
     bench(timed);
     for (auto _ : state)
         benchmark::DoNotOptimize(bench(timed).replay({.eviction = name, .budget = share(0.25)}, settle).misses);
     perAccess(state);
-    state.SetLabel(name);
 }
-void everyRule(benchmark::internal::Benchmark* b) {
-    for (std::size_t i = 0; i < allEvictions().size(); ++i)
-        b->Arg(static_cast<std::int64_t>(i));
-}
-BENCHMARK_CAPTURE(oneRule, settledAtLayer, Settle::Layer, false)->Apply(everyRule)->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(oneRule, asTheEngine, Settle::Admit, false)->Apply(everyRule)->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(oneRule, withTime, Settle::Admit, true)->Apply(everyRule)->Unit(benchmark::kMillisecond);
 
 /// Every eviction rule at 32 budgets, two threads.
 void everyRuleAt32Budgets(benchmark::State& state, Settle settle) {
@@ -163,6 +154,27 @@ BENCHMARK_CAPTURE(everyRuleAt32Budgets, asTheEngine, Settle::Admit)
     ->UseRealTime();
 
 }  // namespace
+
+/// Not at start-up: the catalogue of rules may not be there yet.
+void registerEveryRule() {
+    for (const std::string& name : allEvictions()) {
+        const auto add = [&](const std::string& how, Settle settle, bool timed) {
+            benchmark::RegisterBenchmark((how + "/" + name).c_str(), oneRule, name, settle, timed)
+                ->Unit(benchmark::kMillisecond);
+        };
+        add("settledAtLayer", Settle::Layer, false);
+        add("asTheEngine", Settle::Admit, false);
+        add("withTime", Settle::Admit, true);
+    }
+}
+
 }  // namespace expertscope
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+    benchmark::Initialize(&argc, argv);
+    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+    expertscope::registerEveryRule();
+    benchmark::RunSpecifiedBenchmarks();
+    benchmark::Shutdown();
+    return 0;
+}
