@@ -81,7 +81,8 @@ AdapMoeStatistics::AdapMoeStatistics(int layers, int topK)
       m_topK(topK),
       m_weights(static_cast<std::size_t>(layers * topK * kWeightBins)),
       m_found(static_cast<std::size_t>(layers)),
-      m_used(static_cast<std::size_t>(layers)) {}
+      m_used(static_cast<std::size_t>(layers)),
+      m_expected(static_cast<std::size_t>(layers)) {}
 
 void AdapMoeStatistics::onSelections(std::span<const SelectionRecord> records) {
     if (records.empty()) return;
@@ -91,20 +92,21 @@ void AdapMoeStatistics::onSelections(std::span<const SelectionRecord> records) {
             ++m_weights[static_cast<std::size_t>((layer * m_topK + record.slot) * kWeightBins +
                                                  weightBin(record.weight / sum))];
     });
-    if (m_expected.empty()) return;
-    std::ranges::sort(m_expected);
+    auto& expected = m_expected[static_cast<std::size_t>(layer)];
+    if (expected.empty()) return;
+    std::ranges::sort(expected);
     for (const SelectionRecord& record : records) {
         ++m_used[static_cast<std::size_t>(layer)];
-        if (std::ranges::binary_search(m_expected, std::pair(record.token, record.expert)))
+        if (std::ranges::binary_search(expected, std::pair(record.token, record.expert)))
             ++m_found[static_cast<std::size_t>(layer)];
     }
-    m_expected.clear();
+    expected.clear();
 }
 
 void AdapMoeStatistics::onPredictions(std::span<const PredictionRecord> records) {
     for (const PredictionRecord& record : records)
         if (record.predictor == PredictorKind::NextGate && record.targetLayer.value() == record.fromLayer.value() + 1)
-            m_expected.emplace_back(record.token, record.expert);
+            m_expected[record.targetLayer.index()].emplace_back(record.token, record.expert);
 }
 
 void AdapMoeStatistics::writeTo(PreparedData& data) const {

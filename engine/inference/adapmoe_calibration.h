@@ -22,9 +22,9 @@ public:
 
 private:
     int m_layers, m_topK;
-    std::vector<float> m_weights;                             ///< [L, k, kWeightBins]
-    std::vector<float> m_found, m_used;                       ///< [L]
-    std::vector<std::pair<TokenIndex, ExpertId>> m_expected;  ///< of the layer to come
+    std::vector<float> m_weights;                                          ///< [L, k, kWeightBins]
+    std::vector<float> m_found, m_used;                                    ///< [L]
+    std::vector<std::vector<std::pair<TokenIndex, ExpertId>>> m_expected;  ///< [L] of the layer, until it has chosen
 };
 
 /// Measures a model's sensitivities for AdapMoE: for every layer, how far the next token's distribution moves (KL from

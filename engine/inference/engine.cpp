@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include <fmt/format.h>
 
 #include "engine/base/error.h"
+#include "engine/inference/cost_measurement.h"
 #include "engine/inference/forward.h"
+#include "engine/offload/policy_registry.h"
 
 namespace expertscope {
 namespace {
@@ -31,13 +34,39 @@ double quantile(std::vector<double>& values, double q) {
     return values[std::clamp<std::size_t>(rank, 1, values.size()) - 1];
 }
 
+/// Of each layer; nothing where no decode step was run.
+std::vector<BlockLatency> latencies(std::vector<std::vector<double>> blockMs) {
+    std::vector<BlockLatency> latencies;
+    for (std::vector<double>& times : blockMs) {
+        if (times.empty()) return {};
+        const double sum = std::reduce(times.begin(), times.end());
+        latencies.push_back({.meanMs = sum / static_cast<double>(times.size()),
+                             .p50Ms = quantile(times, 0.50),
+                             .p90Ms = quantile(times, 0.90),
+                             .p99Ms = quantile(times, 0.99)});
+    }
+    return latencies;
+}
+
+/// The options with the costs that the policy decides by.
+EngineOptions withCosts(EngineOptions options, const Checkpoint& checkpoint, const Kernels& kernels) {
+    if (!policyInfo(options.policy).needsCosts)
+        options.costs = {};
+    else if (!options.costs.known())
+        options.costs = measureCosts(checkpoint, kernels, options.io, options.link);
+    return options;
+}
+
 ExpertCacheOptions cacheOptions(const EngineOptions& options) {
     return {.policy = options.policy,
             .eviction = options.eviction,
             .budget = options.budget,
             .io = options.io,
             .link = options.link,
-            .record = options.record};
+            .record = options.record,
+            .costs = options.costs,
+            .prepared = options.prepared.get(),
+            .countRouting = options.countRouting};
 }
 
 }  // namespace
@@ -46,11 +75,11 @@ struct Engine::Impl {
     Impl(const Checkpoint& model, const Tokenizer* words, const EngineOptions& wanted, Observer& tell)
         : checkpoint(model),
           tokenizer(words),
-          options(wanted),
           observer(tell),
           pool(wanted.threads),
           math(wanted.reference ? Kernels::reference() : Kernels::vectorised(), pool),
-          experts(model, cacheOptions(wanted), tell),
+          options(withCosts(wanted, model, math.kernels())),
+          experts(model, cacheOptions(options), tell),
           forward(model, math, experts, wanted.record, tell, std::min(kPrefillChunk, model.config().context)),
           logits(static_cast<std::size_t>(kLogitsChunk) * static_cast<std::size_t>(model.config().vocabulary)),
           probabilities(static_cast<std::size_t>(model.config().vocabulary)) {}
@@ -64,10 +93,10 @@ struct Engine::Impl {
 
     const Checkpoint& checkpoint;
     const Tokenizer* tokenizer;
-    EngineOptions options;
     Observer& observer;
     ThreadPool pool;
     ParallelMath math;
+    EngineOptions options;
     ExpertCache experts;
     Forward forward;
     std::vector<float> logits;         ///< [kLogitsChunk, V]
@@ -94,7 +123,7 @@ RunDescription Engine::describe() const {
     const Impl& self = *m_impl;
     RunDescription run;
     run.model = self.checkpoint.facts();
-    run.policy = self.experts.policy().name;
+    run.policy = self.options.policy;
     run.eviction = self.options.eviction;
     run.exact = self.experts.policy().exact;
     run.budget = self.experts.budget();
@@ -104,6 +133,7 @@ RunDescription Engine::describe() const {
     run.io = self.experts.io() == IoMode::Direct ? "direct" : "buffered";
     run.reference = self.options.reference;
     run.record = self.options.record;
+    run.costs = self.options.costs;
     return run;
 }
 
@@ -115,6 +145,8 @@ void Engine::start() {
     self.forward.start();
     self.experts.start();
 }
+
+void Engine::tapRouters(RouterTap tap) { m_impl->forward.tap(std::move(tap)); }
 
 void Engine::requestStop() noexcept { m_impl->stop.store(true); }
 
@@ -224,6 +256,8 @@ RunSummary Engine::finish() {
     self.experts.finish();
     RunSummary& summary = self.summary;
     self.experts.summarize(summary);
+    summary.routing = self.forward.routingChanges();
+    summary.blocks = latencies(self.forward.blockMs());
     summary.prefillTokensPerSecond = perSecond(summary.promptTokens, self.prefillTime);
     summary.decodeTokensPerSecond = perSecond(self.decoded, self.decodeTime);
     summary.tpotP50Ms = quantile(self.tokenMs, 0.50);

@@ -18,6 +18,8 @@
 
 namespace expertscope {
 
+class PreparedData;
+
 /// How a model is run. Names are checked by Engine's constructor (UsageError names what is known).
 struct EngineOptions {
     std::string policy = "resident";
@@ -28,7 +30,16 @@ struct EngineOptions {
     IoMode io = IoMode::Direct;
     std::optional<LinkSpec> link;  ///< paces transfers
     RecordSet record;
+    /// What was collected beforehand for policies that need it; null: nothing.
+    std::shared_ptr<const PreparedData> prepared;
+    /// What a policy that decides by costs goes by; measured on construction where they are not known.
+    OffloadCosts costs{};
+    bool countRouting = false;  ///< RunSummary::routing, where the policy is approximate
 };
+
+/// Gets a layer's normalised router inputs [tokens, H] and its router logits [tokens, E], of positions in order.
+using RouterTap =
+    std::function<void(LayerIndex layer, int tokens, std::span<const float> inputs, std::span<const float> logits)>;
 
 struct GenerationRequest {
     std::vector<std::int32_t> promptIds;  ///< not empty
@@ -74,6 +85,9 @@ public:
     GenerationResult generate(const GenerationRequest& request, const LogitsSink& sink = {});
     /// Teacher-forced: runs `ids` as one prefill with a clear KV cache and gives all logits to `sink`.
     void score(std::span<const std::int32_t> ids, const LogitsSink& sink);
+    /// From now on `tap` is called for every layer of every step, on the compute thread. The logits are those by which
+    /// the layer chose: its own gate's under a policy that leaves the routing alone.
+    void tapRouters(RouterTap tap);
     /// Ends the run: outstanding prefetches are cancelled, the last records told. Gives the run's counts and times.
     RunSummary finish();
     /// From any thread or signal handler: generation stops after the current token.

@@ -34,7 +34,8 @@ Forward::Forward(const Checkpoint& checkpoint, const ParallelMath& math, ExpertC
       m_maxTokens(maxTokens),
       m_weights(checkpoint),
       m_cache(checkpoint.config()),
-      m_predictors(checkpoint.config(), m_weights, m_math, maxTokens) {
+      m_predictors(checkpoint.config(), m_weights, m_math, maxTokens, experts.prepared(),
+                   std::max(3, experts.lookAhead())) {
     const ModelConfig& c = *m_config;
     const auto size = [](auto... factors) { return (static_cast<std::size_t>(factors) * ...); };
     m_hidden.resize(size(maxTokens, c.hidden));
@@ -49,7 +50,9 @@ Forward::Forward(const Checkpoint& checkpoint, const ParallelMath& math, ExpertC
     if (experts.revises()) {
         m_probabilities.resize(size(maxTokens, c.experts));
         m_firstChosen.resize(size(maxTokens, c.topK));
+        m_firstWeights.resize(size(maxTokens, c.topK));
     }
+    if (experts.weighsByOwnGate()) m_ownLogits.resize(size(maxTokens, c.experts));
     if (experts.computesInPlace())
         m_nearMemory = std::make_unique<NearMemory>(checkpoint, m_math.kernels(), record, observer);
     m_chosen.resize(size(maxTokens, c.topK));
@@ -63,6 +66,9 @@ Forward::Forward(const Checkpoint& checkpoint, const ParallelMath& math, ExpertC
     m_routerScratch.resize(size(c.experts));
     m_selections.reserve(size(maxTokens, c.topK));
     m_scratch.assign(size(math.pool().threads()), WorkerScratch(c));
+    if (const LowPrecisionCopies* copies = experts.lowPrecision())
+        for (WorkerScratch& scratch : m_scratch)
+            scratch.expanded.resize(copies->expandedSize());
 }
 
 void Forward::start() {
@@ -71,6 +77,9 @@ void Forward::start() {
 
 void Forward::reserve(int positions) {
     m_cache.reserve(positions);
+    m_blockMs.resize(static_cast<std::size_t>(m_config->layers));
+    for (std::vector<double>& times : m_blockMs)
+        times.reserve(times.size() + static_cast<std::size_t>(positions));
     for (WorkerScratch& scratch : m_scratch)
         scratch.scores.resize(std::max(scratch.scores.size(), static_cast<std::size_t>(positions)));
 }
@@ -92,8 +101,12 @@ void Forward::run(const StepInput& input) {
         runExperts(layer, input);
         began = part(SpanKind::Experts, began, input, layer, false);
         combine(tokens);
-        part(SpanKind::Combine, began, input, layer);
+        const Nanoseconds combined = part(SpanKind::Combine, began, input, layer);
+        if (input.phase == Phase::Decode)
+            m_blockMs[static_cast<std::size_t>(layer)].push_back(static_cast<double>((combined - routerBegan).count()) *
+                                                                 1e-6);
         if (m_record.routing) tellSelections(layer, input);
+        if (m_experts->countsRouting()) countRouting(layer, tokens);
         part(SpanKind::Layer, layerBegan, input, layer, false);
     }
 }
@@ -178,6 +191,9 @@ void Forward::route(int layer, const StepInput& input) {
     checkFinite(m_normed.data(), tokens, layer, "input of the router");
     m_predictors.beginLayer(LayerIndex(layer), m_normed.data(), tokens);
     choose(layer, tokens);
+    if (m_tap)
+        m_tap(LayerIndex(layer), tokens, {m_normed.data(), static_cast<std::size_t>(tokens * c.hidden)},
+              {m_routerLogits.data(), static_cast<std::size_t>(tokens * c.experts)});
     if (m_experts->revises()) revise(layer, input);
     keepAhead(layer, tokens);
 }
@@ -196,6 +212,8 @@ void Forward::choose(int layer, int tokens) {
                       m_routerLogits.data());
     if (ownWidth > 0) m_predictors.setOwnGate(m_routerLogits.data(), std::min(ownWidth, c.experts));
     if (byPreGate) std::swap(m_routerLogits, ahead);
+    const bool ownWeights = m_experts->weighsByOwnGate();
+    if (ownWeights) std::copy_n(m_routerLogits.begin(), count, m_ownLogits.begin());
     if (m_experts->adjustsLogits()) m_experts->adjustLogits(LayerIndex(layer), tokens, {m_routerLogits.data(), count});
     const bool early = source.kind == RoutingSource::Kind::EarlyInput;
     for (int t = 0; t < tokens; ++t) {
@@ -204,7 +222,9 @@ void Forward::choose(int layer, int tokens) {
         float* const weights = m_weightsChosen.data() + t * c.topK;
         chooseExperts(kernels, early ? ahead.data() + t * c.experts : own, c.experts, c.topK, c.normTopK,
                       m_routerScratch.data(), chosen, weights);
-        if (early) weighExperts(kernels, own, c.experts, c.topK, c.normTopK, m_routerScratch.data(), chosen, weights);
+        if (early || ownWeights)
+            weighExperts(kernels, ownWeights ? m_ownLogits.data() + t * c.experts : own, c.experts, c.topK, c.normTopK,
+                         m_routerScratch.data(), chosen, weights);
     }
     std::fill_n(m_actions.begin(), tokens * c.topK, SelectionAction::Run);
 }
@@ -218,6 +238,7 @@ void Forward::revise(int layer, const StepInput& input) {
     for (int t = 0; t < tokens; ++t)
         m_math.kernels().softmax(m_probabilities.data() + t * c.experts, c.experts);
     std::copy_n(m_chosen.begin(), choices, m_firstChosen.begin());
+    std::copy_n(m_weightsChosen.begin(), choices, m_firstWeights.begin());
     m_experts->revise({.layer = LayerIndex(layer),
                        .phase = input.phase,
                        .tokens = tokens,
@@ -252,6 +273,7 @@ void Forward::runExperts(int layer, const StepInput& input) {
                            .weights = {m_weightsChosen.data(), count}},
                           m_predictors);
     groupByExpert(choices);
+    noteActions();
     m_notFinite = -1;
     if (m_nearMemory) submitInPlace(layer, input);
     while (m_experts->nextWave()) {
@@ -260,7 +282,7 @@ void Forward::runExperts(int layer, const StepInput& input) {
             m_tasks.clear();
             for (const ReadyExpert& expert : ready)
                 eachBlock(static_cast<std::size_t>(expert.access), [&](int begin, int size) {
-                    m_tasks.push_back({expert.access, begin, size, expert.weights});
+                    m_tasks.push_back({expert.access, begin, size, expert.weights, expert.low});
                 });
             m_math.pool().forEach(static_cast<int>(m_tasks.size()), [&](int task, int worker) {
                 runTask(m_tasks[static_cast<std::size_t>(task)], layer, input, worker);
@@ -284,14 +306,23 @@ void Forward::eachBlock(std::size_t access, Give&& give) const {
         give(at, std::min(kTokenBlock, m_useBegin[access + 1] - at));
 }
 
+/// Says of the uses of accesses that do not run as they are on the device how they run.
+void Forward::noteActions() {
+    const auto& accesses = m_experts->accesses();
+    for (std::size_t access = 0; access < accesses.size(); ++access) {
+        if (!accesses[access].low && !accesses[access].inPlace()) continue;
+        const auto action = accesses[access].low ? SelectionAction::LowPrecision : SelectionAction::InPlace;
+        for (int at = m_useBegin[access]; at < m_useBegin[access + 1]; ++at)
+            m_actions[static_cast<std::size_t>(m_uses[static_cast<std::size_t>(at)])] = action;
+    }
+}
+
 void Forward::submitInPlace(int layer, const StepInput& input) {
     const auto& accesses = m_experts->accesses();
     for (std::size_t access = 0; access < accesses.size(); ++access) {
         if (!accesses[access].inPlace()) continue;
         eachBlock(access, [&](int begin, int size) {
             const std::span uses(m_uses.data() + begin, static_cast<std::size_t>(size));
-            for (const int use : uses)
-                m_actions[static_cast<std::size_t>(use)] = SelectionAction::InPlace;
             m_nearMemory->submit({.expert = {LayerIndex(layer), accesses[access].expert},
                                   .access = static_cast<int>(access),
                                   .uses = uses,
@@ -340,9 +371,10 @@ void Forward::groupByExpert(int uses) {
 void Forward::runTask(const ExpertTask& task, int layer, const StepInput& input, int worker) {
     const Nanoseconds began = m_record.spans ? sessionNow() : Nanoseconds(0);
     const std::span<const int> uses(m_uses.data() + task.begin, static_cast<std::size_t>(task.count));
-    if (!runExpert(m_math.kernels(), *m_config, task.weights, uses, rows(),
-                   m_scratch[static_cast<std::size_t>(worker)].expert))
-        m_notFinite = task.access;
+    WorkerScratch& scratch = m_scratch[static_cast<std::size_t>(worker)];
+    const ExpertWeights weights =
+        task.low ? m_experts->lowPrecision()->expand(task.low, scratch.expanded) : task.weights;
+    if (!runExpert(m_math.kernels(), *m_config, weights, uses, rows(), scratch.expert)) m_notFinite = task.access;
     if (m_record.spans)
         m_observer->onSpan({.start = began,
                             .end = sessionNow(),
@@ -367,6 +399,21 @@ void Forward::combine(int tokens) {
                                        sum);
         }
         m_math.kernels().addScaled(1.0F, sum, c.hidden, m_hidden.data() + t * c.hidden);
+    }
+}
+
+void Forward::countRouting(int layer, int tokens) {
+    const Prediction own = m_predictors.of(PredictorKind::OwnGate, LayerIndex(layer));
+    const auto topK = static_cast<std::size_t>(m_config->topK);
+    const std::vector<float>& weights = m_experts->revises() ? m_firstWeights : m_weightsChosen;
+    for (std::size_t use = 0; use < static_cast<std::size_t>(tokens) * topK; ++use) {
+        const auto mass = static_cast<double>(weights[use]);
+        m_changes.all.add(mass);
+        m_changes.of(m_actions[use]).add(mass);
+        // Whether the own gate would have chosen it too; what was revised afterwards is counted above.
+        const ExpertId chosen = m_experts->revises() ? m_firstChosen[use] : m_chosen[use];
+        const auto best = own.experts.subspan(use / topK * static_cast<std::size_t>(own.width), topK);
+        if (std::ranges::find(best, chosen) == best.end()) m_changes.rerouted.add(mass);
     }
 }
 

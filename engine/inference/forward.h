@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/inference/dense_weights.h"
+#include "engine/inference/engine.h"
 #include "engine/inference/kv_cache.h"
 #include "engine/inference/layer_predictors.h"
 #include "engine/inference/near_memory.h"
@@ -45,6 +46,12 @@ public:
     Nanoseconds computed() const { return m_computed; }
     /// Time that it waited for experts that are computed where they lie.
     Nanoseconds waitedInPlace() const { return m_waitedInPlace; }
+    /// See Engine::tapRouters().
+    void tap(RouterTap tap) { m_tap = std::move(tap); }
+    /// [layers] milliseconds of the layer's block in each decode step.
+    const std::vector<std::vector<double>>& blockMs() const { return m_blockMs; }
+    /// How routing was changed so far; counted where the expert cache was asked to.
+    const RoutingChanges& routingChanges() const { return m_changes; }
     /// Announces the near-memory lane, where the policy uses it.
     void start();
 
@@ -53,11 +60,13 @@ private:
         int access = 0;
         int begin = 0, count = 0;  ///< in m_uses
         ExpertWeights weights;
+        const std::byte* low = nullptr;  ///< the low-precision copy that runs instead
     };
     struct WorkerScratch {
         explicit WorkerScratch(const ModelConfig& config) : expert(config) {}
         ExpertScratch expert;
-        std::vector<float> scores;  ///< of attention, [positions]
+        std::vector<float> scores;    ///< of attention, [positions]
+        std::vector<float> expanded;  ///< matrices of a low-precision copy; empty where there are none
     };
 
     void attention(int layer, const StepInput& input);
@@ -67,6 +76,8 @@ private:
     void revise(int layer, const StepInput& input);
     void keepAhead(int layer, int tokens);
     void runExperts(int layer, const StepInput& input);
+    void noteActions();
+    void countRouting(int layer, int tokens);
     void submitInPlace(int layer, const StepInput& input);
     void waitInPlace(int layer, const StepInput& input);
     template <class Give>
@@ -92,7 +103,8 @@ private:
     LayerPredictors m_predictors;
     Nanoseconds m_computed;
     Nanoseconds m_waitedInPlace;
-    std::unique_ptr<NearMemory> m_nearMemory;  ///< null where the policy computes nothing in place
+
+    RouterTap m_tap;
 
     std::vector<float> m_hidden;        ///< [tokens, H] the residual stream
     std::vector<float> m_normed;        ///< [tokens, H]
@@ -100,6 +112,7 @@ private:
     std::vector<float> m_attended;      ///< [tokens, heads · headDim]
     std::vector<float> m_projected;     ///< [tokens, H]
     std::vector<float> m_routerLogits;  ///< [tokens, E]
+    std::vector<float> m_ownLogits;     ///< [tokens, E] before the policy adjusted them; where they give the weights
     /// [tokens, E] logits by which a layer to come will choose, by its number modulo their count.
     std::array<std::vector<float>, LayerPredictors::kFarthest + 1> m_aheadLogits;
     std::vector<float> m_probabilities;      ///< [tokens, E] of the own gate; where the policy revises
@@ -115,8 +128,13 @@ private:
     std::vector<ExpertTask> m_tasks;
     std::vector<float> m_routerScratch;  ///< [E]
     std::vector<SelectionRecord> m_selections;
+    RoutingChanges m_changes;
+    std::vector<std::vector<double>> m_blockMs;
+    std::vector<float> m_firstWeights;  ///< [tokens, k] before the policy revised; where it does
     std::vector<WorkerScratch> m_scratch;
     std::atomic<int> m_notFinite{-1};  ///< access whose output was not finite, −1 = none
+    /// Null where the policy computes nothing in place. Last: its thread uses what stands above.
+    std::unique_ptr<NearMemory> m_nearMemory;
 };
 
 }  // namespace expertscope

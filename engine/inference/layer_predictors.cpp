@@ -2,15 +2,17 @@
 #include "engine/inference/layer_predictors.h"
 
 #include "engine/inference/router.h"
+#include "engine/offload/pre_gate_table.h"
 
 namespace expertscope {
 
 LayerPredictors::LayerPredictors(const ModelConfig& config, const DenseWeights& weights, const ParallelMath& math,
-                                 int maxTokens)
+                                 int maxTokens, const PreparedData* prepared, int told)
     : m_config(&config),
       m_weights(&weights),
       m_math(&math),
       m_maxTokens(maxTokens),
+      m_told(told),
       m_scratch(static_cast<std::size_t>(config.experts)) {
     const auto tokens = static_cast<std::size_t>(maxTokens);
     const auto choices = tokens * static_cast<std::size_t>(config.topK);
@@ -20,6 +22,17 @@ LayerPredictors::LayerPredictors(const ModelConfig& config, const DenseWeights& 
         evaluation.scores.resize(choices);
     }
     m_records.reserve(choices);
+    for (int ahead = 1; prepared && ahead <= kFarthest; ++ahead) {
+        auto& fitted = m_fitted[static_cast<std::size_t>(ahead) - 1];
+        fitted.resize(static_cast<std::size_t>(config.layers));
+        for (int layer = 0; layer + ahead < config.layers; ++layer) {
+            const std::string name = preGateTable(ahead, LayerIndex(layer));
+            if (!prepared->find(name)) continue;
+            const PreparedTable& table = prepared->table(name, {config.experts, config.hidden});
+            fitted[static_cast<std::size_t>(layer)] = {reinterpret_cast<const std::byte*>(table.values.data()),
+                                                       ElementType::F32, config.experts, config.hidden};
+        }
+    }
 }
 
 void LayerPredictors::beginLayer(LayerIndex layer, const float* hidden, int tokens) {
@@ -60,15 +73,21 @@ LayerPredictors::Evaluation* LayerPredictors::evaluate(PredictorKind kind, Layer
     const int ahead = target.value() - m_layer.value();
     if (kind == PredictorKind::OwnGate) return ahead == 0 && m_ownGate.done ? &m_ownGate : nullptr;
     if (ahead < 1 || ahead > kFarthest || target.value() >= m_config->layers) return nullptr;
-    const bool preGate = kind == PredictorKind::PreGate;
-    if (preGate && (ahead != 1 || !m_config->preGates)) return nullptr;
-    Evaluation& evaluation = m_evaluations[preGate ? 0 : static_cast<std::size_t>(ahead)];
+    const bool early = kind == PredictorKind::PreGate;
+    const MatrixView gate = early ? preGate(ahead) : m_weights->layers[target.index()].gate;
+    if (!gate.data) return nullptr;
+    Evaluation& evaluation = m_evaluations[static_cast<std::size_t>(early ? ahead - 1 : kFarthest + ahead - 1)];
     if (evaluation.done) return &evaluation;
-    const MatrixView& gate =
-        preGate ? m_weights->layers[m_layer.index()].preGate : m_weights->layers[target.index()].gate;
     m_math->linear(gate, m_hidden, m_tokens, evaluation.logits.data());
     rank(evaluation, evaluation.logits.data(), m_config->topK);
     return &evaluation;
+}
+
+/// Of the present layer.
+MatrixView LayerPredictors::preGate(int ahead) const {
+    const auto& fitted = m_fitted[static_cast<std::size_t>(ahead) - 1];
+    if (!fitted.empty() && fitted[m_layer.index()].data) return fitted[m_layer.index()];
+    return ahead == 1 ? m_weights->layers[m_layer.index()].preGate : MatrixView{};
 }
 
 void LayerPredictors::rank(Evaluation& evaluation, const float* logits, int width) {
@@ -81,9 +100,9 @@ void LayerPredictors::rank(Evaluation& evaluation, const float* logits, int widt
 
 void LayerPredictors::tell(StepIndex step, TokenIndex firstToken, Observer& observer) {
     tellOne(PredictorKind::OwnGate, m_layer, step, firstToken, observer);
-    tellOne(PredictorKind::PreGate, LayerIndex(m_layer.value() + 1), step, firstToken, observer);
-    for (int ahead = 1; ahead <= kFarthest; ++ahead)
-        tellOne(PredictorKind::NextGate, LayerIndex(m_layer.value() + ahead), step, firstToken, observer);
+    for (const PredictorKind kind : {PredictorKind::PreGate, PredictorKind::NextGate})
+        for (int ahead = 1; ahead <= (kind == PredictorKind::NextGate ? m_told : kFarthest); ++ahead)
+            tellOne(kind, LayerIndex(m_layer.value() + ahead), step, firstToken, observer);
 }
 
 void LayerPredictors::tellOne(PredictorKind kind, LayerIndex target, StepIndex step, TokenIndex firstToken,

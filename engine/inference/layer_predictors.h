@@ -8,16 +8,20 @@
 #include "engine/inference/dense_weights.h"
 #include "engine/inference/parallel_math.h"
 #include "engine/offload/policy.h"
+#include "engine/offload/prepared_data.h"
 
 namespace expertscope {
 
-/// The checkpoint's predictors on the hidden state of the layer that was just routed: its pre-gate (one layer ahead)
-/// and the own gates of the next layers (one to kFarthest ahead). Each is evaluated once a layer, when first asked for.
+/// The predictors on the hidden state of the layer that was just routed: its pre-gates and the own gates of the next
+/// layers, both one to kFarthest ahead. A pre-gate is that of the prepared data, else (one layer ahead) that of the
+/// checkpoint. Each is evaluated once a layer, when first asked for.
 class LayerPredictors final : public Predictors {
 public:
-    static constexpr int kFarthest = 3;
+    static constexpr int kFarthest = 4;
 
-    LayerPredictors(const ModelConfig& config, const DenseWeights& weights, const ParallelMath& math, int maxTokens);
+    /// `prepared` may be null and outlives this. Throws BadInputError for a pre-gate of another shape.
+    LayerPredictors(const ModelConfig& config, const DenseWeights& weights, const ParallelMath& math, int maxTokens,
+                    const PreparedData* prepared, int told = 3);
 
     /// `hidden` [tokens, H] is the normalised input of `layer`'s experts.
     void beginLayer(LayerIndex layer, const float* hidden, int tokens);
@@ -26,7 +30,7 @@ public:
     Prediction of(PredictorKind kind, LayerIndex target) override;
     /// Logits [tokens, E] of a predictor; empty where there is none.
     std::span<const float> logits(PredictorKind kind, LayerIndex target);
-    /// Tells what every predictor expects.
+    /// Tells what every predictor expects, of the next gates those up to `told` layers ahead.
     void tell(StepIndex step, TokenIndex firstToken, Observer& observer);
 
 private:
@@ -37,6 +41,7 @@ private:
         int width = 0;
         bool done = false;
     };
+    MatrixView preGate(int ahead) const;
     Evaluation* evaluate(PredictorKind kind, LayerIndex target);
     void rank(Evaluation& evaluation, const float* logits, int width);
     void tellOne(PredictorKind kind, LayerIndex target, StepIndex step, TokenIndex firstToken, Observer& observer);
@@ -47,9 +52,12 @@ private:
     LayerIndex m_layer;
     const float* m_hidden = nullptr;
     int m_tokens = 0;
-    std::array<Evaluation, 1 + kFarthest> m_evaluations;  ///< the pre-gate, then next gates by distance
+    std::array<Evaluation, 2 * kFarthest> m_evaluations;  ///< pre-gates by distance, then next gates by distance
+    std::array<std::vector<MatrixView>, kFarthest>
+        m_fitted;  ///< by distance: [layers] prepared pre-gates; no data = none
     Evaluation m_ownGate;
     int m_maxTokens;
+    int m_told;
     std::vector<float> m_scratch;             ///< [E]
     std::vector<PredictionRecord> m_records;  ///< [maxTokens, width]
 };

@@ -10,12 +10,20 @@
 #include "engine/base/error.h"
 #include "engine/offload/evictions/evictions.h"
 #include "engine/offload/policies/policies.h"
+#include "engine/offload/prepared_data.h"
 
 namespace expertscope {
 namespace {
 
-const std::array kPolicies{residentPolicy(), onDemandPolicy(), prefetchAllPolicy(), preGatedPolicy()};
-const std::array kEvictions{lruEviction(), lfuEviction()};
+const std::array kPolicies{residentPolicy(),   onDemandPolicy(),          prefetchAllPolicy(), preGatedPolicy(),
+                           routeAheadPolicy(), mixtralOffloadingPolicy(), brainstormPolicy(),  fineMoePolicy(),
+                           adapMoePolicy(),    moeInfinityPolicy(),       layerStreamPolicy(), staticPolicy(),
+                           cpuExpertsPolicy(), costModelPolicy(),         mondePolicy(),       hybriMoePolicy(),
+                           dropOnMissPolicy(), cachePriorPolicy(),        buddyPolicy(),       swapMoePolicy(),
+                           hobbitPolicy()};
+const std::array kEvictions{lruEviction(),        lfuEviction(),         lfuInCacheEviction(), lfruEviction(),
+                            fifoEviction(),       lifoEviction(),        slruEviction(),       arcEviction(),
+                            leastStaleEviction(), moeInfinityEviction(), beladyEviction(),     beladyBypassEviction()};
 
 template <class Entries>
 auto infosOf(const Entries& entries) {
@@ -57,6 +65,14 @@ std::unique_ptr<Policy> makePolicy(std::string_view text) {
     auto policy = entry.make(parameters);
     parameters.finish();
     return policy;
+}
+
+std::vector<std::string> missingTables(std::string_view text, const PreparedData* prepared) {
+    std::vector<std::string> missing;
+    if (!makePolicy(text)->usesPrepared()) return missing;
+    for (const std::string& table : policyInfo(text).prepared)
+        if (!prepared || !prepared->find(table)) missing.push_back(table);
+    return missing;
 }
 
 std::unique_ptr<EvictionRule> makeEviction(std::string_view text) {

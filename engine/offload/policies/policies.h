@@ -18,5 +18,22 @@ PolicyEntry residentPolicy();
 PolicyEntry onDemandPolicy();
 PolicyEntry prefetchAllPolicy();
 PolicyEntry preGatedPolicy();
+PolicyEntry routeAheadPolicy();
+PolicyEntry mixtralOffloadingPolicy();
+PolicyEntry brainstormPolicy();
+PolicyEntry fineMoePolicy();
+PolicyEntry adapMoePolicy();
+PolicyEntry moeInfinityPolicy();
+PolicyEntry layerStreamPolicy();
+PolicyEntry staticPolicy();
+PolicyEntry cpuExpertsPolicy();
+PolicyEntry costModelPolicy();
+PolicyEntry mondePolicy();
+PolicyEntry hybriMoePolicy();
+PolicyEntry dropOnMissPolicy();
+PolicyEntry cachePriorPolicy();
+PolicyEntry buddyPolicy();
+PolicyEntry swapMoePolicy();
+PolicyEntry hobbitPolicy();
 
 }  // namespace expertscope
