@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/view_catalogue.h"
 
+#include "views/compare/compare_view.h"
 #include "views/experts/experts_view.h"
 #include "views/overview/overview_view.h"
 #include "views/timeline/timeline_view.h"
 #include "views/tokens/tokens_view.h"
+#include "views/whatif/whatif_view.h"
 
 namespace expertscope {
 namespace {
@@ -25,6 +27,8 @@ const std::vector<ViewEntry>& viewCatalogue() {
         entry<ExpertsView>("experts", "Expert heat map"),
         entry<TimelineView>("timeline", "Timeline"),
         entry<TokensView>("tokens", "Tokens"),
+        entry<CompareView>("compare", "Compare"),
+        entry<WhatIfView>("whatif", "What if"),
     };
     return views;
 }

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "views/whatif/whatif_model.h"
+
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "scratch_session.h"
+#include "views/base/theme.h"
+
+namespace expertscope {
+namespace {
+
+struct Bench {
+    Bench() : session(ScratchSession::Empty{}) {
+        writeSimulatedRun(session.writer(), {.policy = "on-demand", .prefetch = false});
+        const SessionReader reader(session.file().toStdString());
+        bench = std::make_shared<ReplayBench>(readRecordedRun(reader, RunId(1)));
+        model.setBench(bench);
+    }
+    int last() const { return static_cast<int>(WhatIfModel::grid().size()) - 1; }
+    void bound(int at) {
+        model.takeBound(at,
+                        bench->bound(model.caseOf({{}, "on-demand", "lru"}, at).budget, model.link(), Settle::Admit));
+    }
+    ScratchSession session;
+    std::shared_ptr<const ReplayBench> bench;
+    WhatIfModel model;
+};
+
+TEST(WhatIfModel, AnswersHitRatesFromTheCurveAsALayerSettledReplayDoes) {
+    Bench b;
+    for (const int at : {3, 6, 9}) {
+        const ReplayResult replayed = b.bench->replay(b.model.caseOf({"lru", "on-demand", "lru"}, at), Settle::Layer);
+        EXPECT_NEAR(b.model.lruHitRate(WhatIfModel::grid()[static_cast<std::size_t>(at)]), replayed.hitRate(), 1e-9);
+    }
+}
+
+TEST(WhatIfModel, HitsNothingMoreThanBeladyDoes) {
+    Bench b;
+    for (int at = 0; at <= b.last(); ++at) {
+        b.bound(at);
+        const ReplayResult lfu = b.bench->replay(b.model.caseOf({"lfu", "on-demand", "lfu"}, at), Settle::Admit);
+        const ReplayBound best =
+            b.bench->bound(b.model.caseOf({"lfu", "on-demand", "lfu"}, at).budget, std::nullopt, Settle::Admit);
+        EXPECT_LE(lfu.hitRate(), best.beladyHitRate + 1e-9);
+    }
+    EXPECT_TRUE(b.model.hasBounds());
+}
+
+TEST(WhatIfModel, PredictsFasterDecodingWithMoreBudgetAndNeverAboveTheRoofline) {
+    Bench b;
+    EXPECT_TRUE(std::isnan(b.model.onDemandSpeed(0.5)));  // until the roofline of the whole model is known
+    b.bound(b.last());
+    const double small = b.model.onDemandSpeed(0.1), large = b.model.onDemandSpeed(0.6);
+    EXPECT_LT(small, large);
+    EXPECT_LE(large, b.model.fastest() * (1 + 1e-9));
+    EXPECT_GT(small, 0);
+}
+
+TEST(WhatIfModel, SlowerLinksMakeSlowerDecoding) {
+    Bench b;
+    b.model.setLink(parseLink("10GB/s@1us"));
+    b.bound(b.last());
+    const double fast = b.model.onDemandSpeed(0.25);
+    b.model.setLink(parseLink("50MB/s@1us"));
+    b.bound(b.last());
+    EXPECT_LT(b.model.onDemandSpeed(0.25), fast / 2);
+}
+
+TEST(WhatIfModel, AsksForWhatIsNearestToTheSliderFirstAndForNothingTwice) {
+    Bench b;
+    const WhatIfSeries lfu{"lfu", "on-demand", "lfu"};
+    b.model.setSeries({lfu});
+    b.model.setBudget(0.5);
+    auto open = b.model.open();
+    ASSERT_EQ(open.size(), WhatIfModel::grid().size());
+    EXPECT_EQ(WhatIfModel::grid()[static_cast<std::size_t>(open.front().second)], 0.5);
+    b.model.take(lfu, open.front().second, b.bench->replay(b.model.caseOf(lfu, open.front().second), Settle::Admit));
+    EXPECT_EQ(b.model.open().size(), open.size() - 1);
+    EXPECT_EQ(b.model.rows().size(), 1U);
+}
+
+TEST(WhatIfModel, ForgetsSpeedsButNotHitRatesWhenTheLinkChanges) {
+    Bench b;
+    const WhatIfSeries lfu{"lfu", "on-demand", "lfu"}, demand{"on-demand", "on-demand", "lru", true};
+    b.model.setSeries({lfu, demand});
+    b.model.take(lfu, 2, b.bench->replay(b.model.caseOf(lfu, 2), Settle::Admit));
+    b.model.take(demand, 2, b.bench->replay(b.model.caseOf(demand, 2), Settle::Admit));
+    b.model.setLink(parseLink("1GB/s@1us"));
+    ASSERT_EQ(b.model.rows().size(), 1U);
+    EXPECT_EQ(b.model.rows()[0][1].text, "lfu");
+}
+
+TEST(WhatIfModel, MarksTheCliffTheSliderAndWhatWasMeasured) {
+    Bench b;
+    const DrawList list = b.model.hitChart(Theme::light());
+    bool cliff = false, slider = false;
+    for (const DrawLine& line : list.lines) {
+        cliff = cliff || (line.dashed && std::abs(line.from.x() - 100 * b.model.cliff()) < 1e-9);
+        slider = slider || std::abs(line.from.x() - 100 * b.model.budget()) < 1e-9;
+    }
+    EXPECT_TRUE(cliff);
+    EXPECT_TRUE(slider);
+    const auto measured = b.model.measuredHits();
+    ASSERT_TRUE(measured);
+    // 96 of 256 slots, as the simulated run has.
+    EXPECT_NEAR(measured->x(), 37.5, 0.1);
+    EXPECT_EQ(list.texts.back().text, "measured");
+}
+
+TEST(WhatIfModel, SaysWhenABudgetIsBelowATokensDemand) {
+    Bench b;
+    b.model.setBudget(b.model.cliff() / 2);
+    EXPECT_TRUE(b.model.answer().contains("less than one token's demand")) << b.model.answer().toStdString();
+    b.model.setBudget(0.9);
+    EXPECT_FALSE(b.model.answer().contains("less than"));
+}
+
+}  // namespace
+}  // namespace expertscope

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <QTimer>
+#include <array>
+
+#include "views/base/view.h"
+#include "views/compare/compare_model.h"
+
+class QComboBox;
+class QCPAxisTickerText;
+class QCustomPlot;
+class QGridLayout;
+class QLabel;
+class QSpinBox;
+
+namespace expertscope {
+
+class DrawListPlottable;
+class EmptyState;
+class LegendStrip;
+
+/// The runs of the session side by side: speed with intervals, time per token, where the time went, bytes by fate, hit
+/// rate by layer, and two of them on one time axis, with a verdict in a sentence.
+class CompareView : public View {
+    Q_OBJECT
+public:
+    CompareView(SessionModel& session, SelectionModel& selection, QWidget* parent = nullptr);
+    ~CompareView() override;
+
+    QString name() const override { return QStringLiteral("compare"); }
+    QString title() const override { return QStringLiteral("Compare"); }
+    void setTheme(const Theme& theme) override;
+    void refresh() override;
+    void exportTo(const QString& file, const QSize& size) override;
+    QAbstractItemModel* table() override;
+    const CompareModel& model() const { return m_model; }
+    const MatchedTimeline& matched() const { return m_matched; }
+
+protected:
+    void resizeEvent(QResizeEvent* event) override;
+    void showEvent(QShowEvent* event) override;
+
+private:
+    /// A plot with one draw list and a heading.
+    struct Chart {
+        QWidget* box = nullptr;
+        QLabel* heading = nullptr;
+        QCustomPlot* plot = nullptr;
+        DrawListPlottable* marks = nullptr;
+        LegendStrip* legend = nullptr;  ///< null where colours say which run it is
+    };
+    Chart makeChart(const QString& heading, const QString& definition, const QString& keyLabel, bool withLegend);
+    void makeControls();
+    void arrange(int width);
+    void takeSession();
+    void chosen();
+    void fillRuns();
+    void draw();
+    void drawRows(Chart& chart, CompareModel::Panel panel);
+    void drawMatched();
+
+    CompareModel m_model;
+    MatchedTimeline m_matched;
+    const Theme* m_theme;
+    TableModel* m_table;
+    EmptyState* m_empty;
+    QWidget* m_page;
+    QLabel* m_verdict;
+    QWidget* m_controls;
+    QComboBox *m_runA, *m_runB;
+    QSpinBox* m_request;
+    QGridLayout* m_grid;
+    std::array<Chart, 4> m_rows;  ///< by CompareModel::Panel
+    Chart m_hitRates, m_timeline;
+    QTimer m_later;
+    bool m_stale = false;
+    int m_columns = 0;
+};
+
+}  // namespace expertscope

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "views/whatif/whatif_model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "views/base/number_format.h"
+#include "views/base/theme.h"
+
+namespace expertscope {
+namespace {
+
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+constexpr int kCurvePoints = 200;
+
+/// A mark that stands out from lines: a small box around a point, sizes in axis units.
+DrawRect mark(const QPointF& at, double width, double height, QColor color, Pattern pattern = Pattern::Solid) {
+    return {QRectF(at.x() - width / 2, at.y() - height / 2, width, height), color, pattern};
+}
+
+}  // namespace
+
+const std::vector<double>& WhatIfModel::grid() {
+    static const std::vector<double> shares{0.02, 0.05, 0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0};
+    return shares;
+}
+
+void WhatIfModel::setBench(std::shared_ptr<const ReplayBench> bench) {
+    m_bench = std::move(bench);
+    m_results.clear();
+    m_bounds.clear();
+    m_link.reset();
+    if (!m_bench) return;
+    const ModelFacts& model = m_bench->trace().model();
+    const Bytes own = m_bench->entry().description.budget;
+    if (own.count() > 0 && own < model.totalExpertBytes)
+        m_budget = static_cast<double>(own.count()) / static_cast<double>(model.totalExpertBytes.count());
+}
+
+void WhatIfModel::setLink(std::optional<LinkSpec> link) {
+    m_link = std::move(link);
+    std::erase_if(m_results, [&](const auto& entry) {
+        return std::ranges::any_of(
+            m_series, [&](const WhatIfSeries& series) { return series.speed && keyOf(series) == entry.first.first; });
+    });
+    m_bounds.clear();
+}
+
+void WhatIfModel::setSeries(std::vector<WhatIfSeries> series) { m_series = std::move(series); }
+
+std::vector<std::pair<WhatIfSeries, int>> WhatIfModel::open() const {
+    std::vector<std::pair<WhatIfSeries, int>> open;
+    if (!m_bench) return open;
+    // The middle of the chart first: that is where decisions are made.
+    std::vector<int> order;
+    for (int at = 0; at < static_cast<int>(grid().size()); ++at)
+        order.push_back(at);
+    std::ranges::stable_sort(order, {},
+                             [&](int at) { return std::abs(grid()[static_cast<std::size_t>(at)] - m_budget); });
+    for (const int at : order)
+        for (const WhatIfSeries& series : m_series)
+            if (!m_results.contains({keyOf(series), at}) && (!series.speed || knowsTimes()))
+                open.emplace_back(series, at);
+    return open;
+}
+
+ReplayCase WhatIfModel::caseOf(const WhatIfSeries& series, int at) const {
+    return {.policy = series.policy,
+            .eviction = series.eviction,
+            .budget = Bytes(bytesAt(grid()[static_cast<std::size_t>(at)])),
+            .link = m_link};
+}
+
+ReplayCase WhatIfModel::caseHere(const std::string& policy) const {
+    return {.policy = policy, .eviction = "lru", .budget = Bytes(bytesAt(m_budget)), .link = m_link};
+}
+
+void WhatIfModel::take(const WhatIfSeries& series, int at, const ReplayResult& result) {
+    m_results[{keyOf(series), at}] = result;
+}
+
+void WhatIfModel::takeBound(int at, const ReplayBound& bound) { m_bounds[at] = bound; }
+
+std::int64_t WhatIfModel::bytesAt(double share) const {
+    const ModelFacts& model = m_bench->trace().model();
+    const double whole = static_cast<double>(model.totalExpertBytes.count());
+    return std::max(model.expertBytes.count(), static_cast<std::int64_t>(std::llround(share * whole)));
+}
+
+double WhatIfModel::lruHitRate(double share) const {
+    const LruCurve& curve = m_bench->lruCurve();
+    if (curve.accesses() == 0) return kNone;
+    return static_cast<double>(curve.at(bytesAt(share)).hits) / static_cast<double>(curve.accesses());
+}
+
+double WhatIfModel::transferSeconds() const {
+    const Bytes expert = m_bench->trace().model().expertBytes;
+    if (m_link) return static_cast<double>(m_link->duration(expert).count()) * 1e-9;
+    const RunDescription& run = m_bench->entry().description;
+    if (!run.link.empty()) return static_cast<double>(parseLink(run.link).duration(expert).count()) * 1e-9;
+    return m_bench->times() ? static_cast<double>(m_bench->times()->transfer) * 1e-9 : kNone;
+}
+
+double WhatIfModel::onDemandSpeed(double share) const {
+    if (!knowsTimes()) return kNone;
+    // With everything there the roofline is the compute alone.
+    const auto whole = static_cast<double>(grid().size());
+    const auto all = m_bounds.find(static_cast<int>(whole) - 1);
+    if (all == m_bounds.end()) return kNone;
+    const LruCurve& curve = m_bench->lruCurve();
+    const auto tokens = static_cast<double>(m_bench->trace().decodeTokens());
+    const auto misses = static_cast<double>(curve.decodeAccesses() - curve.at(bytesAt(share)).decodeHits);
+    return tokens / (tokens / all->second.rooflineTokensPerSecond + misses * transferSeconds());
+}
+
+double WhatIfModel::cliff() const {
+    const auto whole = static_cast<double>(m_bench->trace().model().totalExpertBytes.count());
+    return static_cast<double>(tokenDemandBytes(m_bench->trace())) / whole;
+}
+
+std::optional<QPointF> WhatIfModel::measuredHits() const {
+    const auto& summary = m_bench->entry().summary;
+    if (!summary || summary->accesses == 0) return std::nullopt;
+    const auto whole = static_cast<double>(m_bench->trace().model().totalExpertBytes.count());
+    return QPointF(
+        100 * static_cast<double>(m_bench->entry().description.budget.count()) / whole,
+        100 * static_cast<double>(summary->accesses - summary->misses) / static_cast<double>(summary->accesses));
+}
+
+std::optional<QPointF> WhatIfModel::measuredSpeed() const {
+    const auto hits = measuredHits();
+    if (!hits || !(m_bench->entry().summary->decodeTokensPerSecond > 0)) return std::nullopt;
+    return QPointF(hits->x(), m_bench->entry().summary->decodeTokensPerSecond);
+}
+
+QColor WhatIfModel::color(int series, const Theme& theme) const { return theme.expert(series + 1); }
+
+DrawList WhatIfModel::hitChart(const Theme& theme) const {
+    DrawList list;
+    if (!m_bench) return list;
+    const auto line = [&](const QPointF& from, const QPointF& to, QColor color, bool dashed = false) {
+        list.lines.push_back({from, to, color, dashed});
+    };
+    for (int i = 0; i < kCurvePoints; ++i) {
+        const double from = static_cast<double>(i) / kCurvePoints, to = (i + 1.0) / kCurvePoints;
+        line({100 * from, 100 * lruHitRate(from)}, {100 * to, 100 * lruHitRate(to)}, theme.color(Meaning::RunA));
+    }
+    for (auto bound = m_bounds.begin(); bound != m_bounds.end(); ++bound) {
+        const auto next = std::next(bound);
+        if (next == m_bounds.end()) break;
+        const auto x = [&](int at) { return 100 * grid()[static_cast<std::size_t>(at)]; };
+        line({x(bound->first), 100 * bound->second.beladyHitRate}, {x(next->first), 100 * next->second.beladyHitRate},
+             theme.text(), true);
+    }
+    for (int s = 0; s < static_cast<int>(m_series.size()); ++s) {
+        if (m_series[static_cast<std::size_t>(s)].speed) continue;
+        std::optional<QPointF> last;
+        for (int at = 0; at < static_cast<int>(grid().size()); ++at) {
+            const auto found = m_results.find({keyOf(m_series[static_cast<std::size_t>(s)]), at});
+            if (found == m_results.end()) continue;
+            const QPointF here(100 * grid()[static_cast<std::size_t>(at)], 100 * found->second.hitRate());
+            list.rects.push_back(mark(here, 0.7, 1.4, color(s, theme)));
+            if (last) line(*last, here, color(s, theme));
+            last = here;
+        }
+    }
+    const double cliffAt = 100 * cliff();
+    line({cliffAt, 0}, {cliffAt, 100}, theme.color(Meaning::Wait), true);
+    list.texts.push_back({{cliffAt + 0.8, 97}, "one token's demand", theme.mutedText()});
+    line({100 * m_budget, 0}, {100 * m_budget, 100}, theme.highlight());
+    if (const auto measured = measuredHits()) {
+        list.rects.push_back(mark(*measured, 1.8, 3.6, theme.text(), Pattern::Outline));
+        list.texts.push_back({*measured + QPointF(1.6, -3), "measured", theme.text()});
+    }
+    return list;
+}
+
+DrawList WhatIfModel::speedChart(const Theme& theme) const {
+    DrawList list;
+    if (!knowsTimes()) return list;
+    const double tall = fastest();
+    const auto line = [&](const QPointF& from, const QPointF& to, QColor color, bool dashed = false) {
+        if (std::isfinite(from.y()) && std::isfinite(to.y())) list.lines.push_back({from, to, color, dashed});
+    };
+    for (int i = 0; i < kCurvePoints; ++i) {
+        const double from = static_cast<double>(i) / kCurvePoints, to = (i + 1.0) / kCurvePoints;
+        line({100 * from, onDemandSpeed(from)}, {100 * to, onDemandSpeed(to)}, theme.color(Meaning::RunA));
+    }
+    for (auto bound = m_bounds.begin(); bound != m_bounds.end(); ++bound) {
+        const auto next = std::next(bound);
+        if (next == m_bounds.end()) break;
+        const auto x = [&](int at) { return 100 * grid()[static_cast<std::size_t>(at)]; };
+        line({x(bound->first), bound->second.rooflineTokensPerSecond},
+             {x(next->first), next->second.rooflineTokensPerSecond}, theme.text(), true);
+    }
+    for (int s = 0; s < static_cast<int>(m_series.size()); ++s) {
+        if (!m_series[static_cast<std::size_t>(s)].speed) continue;
+        std::optional<QPointF> last;
+        for (int at = 0; at < static_cast<int>(grid().size()); ++at) {
+            const auto found = m_results.find({keyOf(m_series[static_cast<std::size_t>(s)]), at});
+            if (found == m_results.end()) continue;
+            const QPointF here(100 * grid()[static_cast<std::size_t>(at)], found->second.decodeTokensPerSecond);
+            list.rects.push_back(mark(here, 0.7, tall * 0.014, color(s, theme)));
+            if (last) line(*last, here, color(s, theme));
+            last = here;
+        }
+    }
+    line({100 * m_budget, 0}, {100 * m_budget, tall}, theme.highlight());
+    const std::string own = m_bench->entry().description.link;
+    const bool sameLink = !m_link || m_link->text == own;
+    if (const auto measured = measuredSpeed(); measured && sameLink) {
+        list.rects.push_back(mark(*measured, 1.8, tall * 0.036, theme.text(), Pattern::Outline));
+        list.texts.push_back({*measured + QPointF(1.6, tall * 0.03), "measured", theme.text()});
+    }
+    return list;
+}
+
+double WhatIfModel::fastest() const {
+    double most = 1;
+    for (const auto& [at, bound] : m_bounds)
+        if (std::isfinite(bound.rooflineTokensPerSecond)) most = std::max(most, bound.rooflineTokensPerSecond);
+    if (m_bench && m_bench->entry().summary) most = std::max(most, m_bench->entry().summary->decodeTokensPerSecond);
+    return most;
+}
+
+QString WhatIfModel::answer() const {
+    if (!m_bench) return {};
+    const ModelFacts& model = m_bench->trace().model();
+    const Bytes budget(bytesAt(m_budget));
+    const std::int64_t experts = budget.count() / model.expertBytes.count();
+    QString text =
+        QStringLiteral("At %1 (%2, %3 of %4 experts) a global LRU cache hits %5 of the accesses")
+            .arg(percentText(m_budget), bytesText(budget), countText(experts),
+                 countText(static_cast<std::int64_t>(model.layers) * model.experts), percentText(lruHitRate(m_budget)));
+    if (m_budget < cliff())
+        text += QStringLiteral(", for it is less than one token's demand (%1)").arg(percentText(cliff()));
+    const auto nearest = std::ranges::min_element(m_bounds, {}, [&](const auto& bound) {
+        return std::abs(grid()[static_cast<std::size_t>(bound.first)] - m_budget);
+    });
+    if (nearest != m_bounds.end())
+        text += QStringLiteral("; the best that any policy could do near it is %1")
+                    .arg(percentText(nearest->second.beladyHitRate));
+    if (const double speed = onDemandSpeed(m_budget); std::isfinite(speed))
+        text +=
+            QStringLiteral(". Fetched on demand that makes %1, and at most %2 with perfect prefetching")
+                .arg(numberText(speed, "tok/s"),
+                     numberText(nearest != m_bounds.end() ? nearest->second.rooflineTokensPerSecond : kNone, "tok/s"));
+    else if (!knowsTimes())
+        text += QStringLiteral(". The run recorded no times, so speeds cannot be predicted");
+    return text + QStringLiteral(".");
+}
+
+QStringList WhatIfModel::columns() const {
+    return {"policy", "eviction", "budget", "share", "hit rate", "moved", "wasted", "tok/s", "wait (ms)", "missing"};
+}
+
+std::vector<std::vector<TableCell>> WhatIfModel::rows() const {
+    std::vector<std::vector<TableCell>> rows;
+    for (const auto& [key, result] : m_results) {
+        const double share = grid()[static_cast<std::size_t>(key.second)];
+        QStringList missing;
+        for (const std::string& what : result.missing)
+            missing << QString::fromStdString(what);
+        const auto bytes = [](std::int64_t value) {
+            return TableCell(bytesText(Bytes(value)), QVariant(static_cast<qlonglong>(value)));
+        };
+        rows.push_back({TableCell(QString::fromStdString(result.what.policy)),
+                        TableCell(QString::fromStdString(result.what.eviction)), bytes(result.what.budget.count()),
+                        TableCell(percentText(share), share),
+                        TableCell(percentText(result.hitRate()), result.hitRate()), bytes(result.bytesMoved),
+                        bytes(result.wastedBytes),
+                        TableCell(numberText(result.decodeTokensPerSecond), result.decodeTokensPerSecond),
+                        TableCell(numberText(result.waitMs), result.waitMs), TableCell(missing.join(", "))});
+    }
+    return rows;
+}
+
+}  // namespace expertscope
