@@ -167,4 +167,15 @@ CREATE TABLE layer_expert_bytes(
 ) STRICT, WITHOUT ROWID;
 )sql";
 
+const char* const kRunCostSql = R"sql(
+CREATE TABLE IF NOT EXISTS run_cost(
+    run_id INTEGER PRIMARY KEY REFERENCES run,
+    transfer_ns INTEGER NOT NULL,
+    compute_ns INTEGER NOT NULL,
+    compute_token_ns INTEGER NOT NULL,
+    in_place_ns INTEGER NOT NULL,
+    in_place_token_ns INTEGER NOT NULL
+) STRICT;
+)sql";
+
 }  // namespace expertscope

@@ -14,5 +14,7 @@ inline constexpr std::int64_t kFormatVersion = 2;
 extern const char* const kSchemaSql;
 /// The table that a session gets with the first model whose layers have experts of different sizes.
 extern const char* const kLayerExpertBytesSql;
+/// The table that a session gets with the first run whose policy decides by costs.
+extern const char* const kRunCostSql;
 
 }  // namespace expertscope

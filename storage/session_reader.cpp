@@ -10,6 +10,7 @@
 #include "storage/model_rows.h"
 #include "storage/process_identity.h"
 #include "storage/row_fields.h"
+#include "storage/run_costs.h"
 #include "storage/session_errors.h"
 #include "storage/session_open.h"
 
@@ -33,6 +34,7 @@ RunEntry readEntry(Database& database, const Statement& row) {
     visitFields(read, entry.description);
     if (!row.isNull(read.index)) visitFields(read, entry.summary.emplace());
     entry.description.model = readModel(database, model);
+    entry.description.costs = readCosts(database, entry.id.value());
     return entry;
 }
 

@@ -17,6 +17,7 @@
 #include "storage/model_rows.h"
 #include "storage/process_identity.h"
 #include "storage/row_fields.h"
+#include "storage/run_costs.h"
 #include "storage/schema.h"
 #include "storage/session_errors.h"
 #include "storage/session_open.h"
@@ -315,6 +316,7 @@ RunId SessionWriter::beginRun(const RunDescription& description) {
         bind("", impl.self.bootId);
         insert.run();
         impl.run = RunId(sqlite3_last_insert_rowid(impl.database->handle()));
+        addCosts(*impl.database, impl.run->value(), description.costs);
         impl.commit();
     });
     return *impl.run;

@@ -105,6 +105,12 @@ RunDescription sampleDescription(int seed) {
     if (seed % 3 == 1) run.model.layerExpertBytes = {Bytes(1000 + seed), Bytes(2), Bytes(std::int64_t{1} << 40)};
     run.model.gateDiversity = {0.25f, 0.1f * static_cast<float>(seed), 0.75f};
     run.policy = "on-demand";
+    if (seed % 2 == 0)
+        run.costs = {.transfer = Nanoseconds(5000 + seed),
+                     .compute = Nanoseconds(700 + seed),
+                     .computeToken = Nanoseconds(60 + seed),
+                     .inPlace = Nanoseconds(1900 + seed),
+                     .inPlaceToken = Nanoseconds(80 + seed)};
     run.eviction = "lru";
     run.exact = seed % 2 == 0;
     run.device = "cpu";
@@ -220,7 +226,9 @@ std::string text(const ModelFacts& m) {
 std::string text(const RunDescription& r) {
     return text(r.model) + join(r.policy, r.eviction, r.exact, r.device, r.budget, r.slots, r.threads, r.link, r.io,
                                 r.reference, r.record.routing, r.record.spans, r.record.norms, r.record.predictions,
-                                r.command, r.machineJson, r.startedUtc, r.start, r.group, r.repeat, r.plannedTokens);
+                                r.command, r.machineJson, r.startedUtc, r.start, r.group, r.repeat, r.plannedTokens,
+                                r.costs.transfer, r.costs.compute, r.costs.computeToken, r.costs.inPlace,
+                                r.costs.inPlaceToken);
 }
 
 std::string text(const RunSummary& s) {
