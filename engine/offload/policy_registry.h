@@ -20,8 +20,9 @@ struct PolicyInfo {
     std::string source;      ///< paper
     std::string summary;     ///< one sentence
     bool needsPreGates = false;
-    bool needsCosts = false;              ///< decides by OffloadCosts
-    std::vector<std::string> prepared{};  ///< tables of PreparedData that it cannot run without
+    bool needsCosts = false;                ///< decides by OffloadCosts
+    std::vector<std::string> prepared{};    ///< tables of PreparedData that it cannot run without
+    std::vector<std::string> startsFrom{};  ///< tables that it starts from where they are there, else cold
 };
 
 struct EvictionInfo {
@@ -41,6 +42,8 @@ const std::vector<EvictionInfo>& evictionCatalogue();
 const PolicyInfo& policyInfo(std::string_view text);
 const EvictionInfo& evictionInfo(std::string_view text);
 std::unique_ptr<Policy> makePolicy(std::string_view text);
+/// The tables that the policy, with these parameters, cannot run without and that `prepared` (may be null) lacks.
+std::vector<std::string> missingTables(std::string_view text, const PreparedData* prepared);
 /// Every rule takes scope=global|layer; one that is for replay only is refused.
 std::unique_ptr<EvictionRule> makeEviction(std::string_view text);
 

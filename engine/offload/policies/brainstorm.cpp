@@ -66,7 +66,8 @@ PolicyEntry brainstormPolicy() {
              .parameters = "threshold=1.5 (times the mean load), cache=no|yes",
              .needs = {},
              .source = "Brainstorm (OSDI'23)",
-             .summary = "Experts whose load has been high are brought one layer early; all are released after use."},
+             .summary = "Experts whose load has been high are brought one layer early; all are released after use.",
+             .startsFrom = {"popularity"}},
             [](Parameters& parameters) {
                 const double threshold = parameters.number("threshold", 1.5, 0, 1e6);
                 const bool caches = parameters.word("cache", {"no", "yes"}) == "yes";

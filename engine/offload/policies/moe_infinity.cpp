@@ -87,7 +87,8 @@ PolicyEntry moeInfinityPolicy() {
          .needs = {},
          .source = "MoE-Infinity (arXiv 2401.14361v3)",
          .summary = "Experts that the most alike past request used in later layers are brought, likely and near ones "
-                    "first; early layers are kept."},
+                    "first; early layers are kept.",
+         .startsFrom = {"eamc"}},
         [](Parameters& parameters) {
             const bool paper = parameters.word("preset", {"paper", "code"}) == "paper";
             const int capacity = parameters.integer("collection", ActivationTracker::kPaperCapacity, 1, 10000);
