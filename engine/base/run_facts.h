@@ -4,6 +4,7 @@
 // What a run is (told at its start) and what came of it (told at its end). The keys of the JSON summary
 // (`expertscope run --json`) are the words used here.
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -67,6 +68,28 @@ struct RunDescription {
     std::int32_t plannedTokens = 0;  ///< tokens this run will make if nothing stops it; for progress
 };
 
+/// How a policy changed what the layers' own gates would have chosen, over all choices of a run.
+struct RoutingChanges {
+    struct Part {
+        std::int64_t choices = 0;
+        double mass = 0;  ///< router weight, as chosen before anything was dropped or substituted
+        void add(double weight) {
+            ++choices;
+            mass += weight;
+        }
+    };
+    Part all;                        ///< none: not counted
+    std::array<Part, 5> byAction{};  ///< by SelectionAction
+    Part rerouted;                   ///< not among the top k of the layer's own gate
+    Part& of(SelectionAction action) { return byAction[static_cast<std::size_t>(action)]; }
+    const Part& of(SelectionAction action) const { return byAction[static_cast<std::size_t>(action)]; }
+};
+
+/// Times of one layer's block in decode steps: from its gate to the weighted sum of its experts, waits included.
+struct BlockLatency {
+    double meanMs = 0, p50Ms = 0, p90Ms = 0, p99Ms = 0;
+};
+
 struct RunSummary {
     std::int64_t promptTokens = 0, generatedTokens = 0;
     std::string stopped;  ///< of the last request
@@ -77,7 +100,9 @@ struct RunSummary {
     double totalMs = 0, computeMs = 0, waitMs = 0, otherMs = 0;
     Bytes peakDevice;
     std::int64_t spans = 0, selections = 0, dropped = 0;
-    std::string fidelityJson;  ///< "" = not measured
+    std::string fidelityJson;          ///< "" = not measured
+    std::vector<BlockLatency> blocks;  ///< [layers]; empty without decode steps. Not kept in the session
+    RoutingChanges routing;            ///< what fidelityJson says of them is kept in the session
 };
 
 /// How a run stands. `running` in a file whose writer is gone reads as `crashed`.

@@ -4,20 +4,19 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "engine/base/error.h"
+#include "engine/offload/pre_gate_table.h"
+#include "engine/offload/prepared_data.h"
 
 namespace expertscope {
 namespace {
 
-OffloadShape shapeFor(const Checkpoint& checkpoint, const ExpertCacheOptions& options, const PolicyInfo& info,
-                      bool keepsAll) {
+OffloadShape shapeFor(const Checkpoint& checkpoint, const ExpertCacheOptions& options, const Policy& policy) {
     const ModelConfig& config = checkpoint.config();
-    if (info.needsPreGates && !config.preGates)
-        throw UsageError(fmt::format("Policy '{}' needs {}, and '{}' has none: choose another policy.", info.name,
-                                     info.needs, checkpoint.name()));
     OffloadShape shape{.layers = config.layers, .experts = config.experts, .topK = config.topK};
-    if (keepsAll) {
+    if (policy.keepsAllResident()) {
         shape.slots = shape.total();
         return shape;
     }
@@ -25,9 +24,19 @@ OffloadShape shapeFor(const Checkpoint& checkpoint, const ExpertCacheOptions& op
     if (budget < checkpoint.expertBytes())
         throw UsageError(fmt::format("A budget of {} holds no expert of '{}': give at least {}, the size of one.",
                                      formatBytes(budget), checkpoint.name(), formatBytes(checkpoint.expertBytes())));
-    const std::int64_t slots = budget.count() / checkpoint.expertBytes().count();
-    shape.slots = static_cast<int>(std::min<std::int64_t>(slots, shape.total()));
+    shape.divide(budget, checkpoint.expertBytes(), LowPrecisionCopies::bytesOf(config), policy.lowPrecisionShare());
     return shape;
+}
+
+/// What was collected beforehand, once it is known to be of this model and to hold what the policy needs.
+const PreparedData* checkedPrepared(const Checkpoint& checkpoint, const ExpertCacheOptions& options) {
+    if (options.prepared) options.prepared->requireModel(checkpoint.facts().fingerprint, checkpoint.name());
+    const auto missing = missingTables(options.policy, options.prepared);
+    if (!missing.empty())
+        throw UsageError(fmt::format(
+            "Policy '{}' needs the prepared table '{}': collect it with 'expertscope prepare' and give --prepared.",
+            options.policy, fmt::join(missing, "', '")));
+    return options.prepared;
 }
 
 }  // namespace
@@ -37,15 +46,18 @@ ExpertCache::ExpertCache(const Checkpoint& checkpoint, const ExpertCacheOptions&
       m_store(checkpoint, options.io),
       m_policy(makePolicy(options.policy)),
       m_eviction(makeEviction(options.eviction)),
-      m_context{.shape = shapeFor(checkpoint, options, m_policyInfo, m_policy->keepsAllResident()),
+      m_context{.shape = shapeFor(checkpoint, options, *m_policy),
                 .costs = options.costs,
-                .prepared = options.prepared},
+                .prepared = checkedPrepared(checkpoint, options)},
       m_planner(m_context, *m_policy, m_eviction.get()),
       m_arena(shape().slots, m_store.slotBytes()),
+      m_low(shape().lowSlots > 0 ? std::make_unique<LowTier>(checkpoint, shape().lowSlots) : nullptr),
+      m_countsRouting(options.countRouting && !m_policyInfo.exact),
       m_record(options.record),
       m_observer(&observer),
-      m_fillings(static_cast<std::size_t>(shape().slots)),
-      m_queue(m_store, m_arena, shape().slots, options.link, options.record, observer, kLinkLane) {
+      m_fillings(static_cast<std::size_t>(shape().slots + shape().lowSlots)),
+      m_queue(tiers(), options.link, options.record, observer, kLinkLane) {
+    requirePreGates(checkpoint);
     const auto experts = static_cast<std::size_t>(shape().experts);
     m_outcomes.reserve(experts);
     m_wave.reserve(experts);
@@ -53,6 +65,28 @@ ExpertCache::ExpertCache(const Checkpoint& checkpoint, const ExpertCacheOptions&
     m_awaited.reserve(experts);
     m_commands.reserve(static_cast<std::size_t>(shape().total()));
     m_releases.reserve(experts);
+}
+
+/// Throws where the policy routes by pre-gates that neither the checkpoint nor the prepared data have.
+void ExpertCache::requirePreGates(const Checkpoint& checkpoint) const {
+    const PreparedData* const data = prepared();
+    for (int layer = 0; layer < shape().layers; ++layer) {
+        const RoutingSource source = routing(LayerIndex(layer));
+        if (source.kind != RoutingSource::Kind::PreGate) continue;
+        const bool own = source.ahead == 1 && checkpoint.config().preGates;
+        if (own || (data && data->find(preGateTable(source.ahead, LayerIndex(layer - source.ahead))))) continue;
+        throw UsageError(
+            fmt::format("Policy '{}' needs a pre-gate for layer {} from {} layer{} before, and '{}' has "
+                        "none: fit pre-gates with 'expertscope prepare --for pre-gated' and give the file "
+                        "with --prepared, or choose another policy.",
+                        m_policyInfo.name, layer, source.ahead, source.ahead == 1 ? "" : "s", checkpoint.name()));
+    }
+}
+
+std::vector<SlotTier> ExpertCache::tiers() const {
+    std::vector<SlotTier> tiers{{&m_store, &m_arena, shape().slots}};
+    if (m_low) tiers.push_back({&m_low->copies, &m_low->arena, shape().lowSlots});
+    return tiers;
 }
 
 void ExpertCache::start() {
@@ -87,7 +121,7 @@ void ExpertCache::beginLayer(const RoutedLayer& routed, Predictors& predictors) 
     for (const ExpertAccess& access : m_planner.accesses()) {
         Outcome outcome = Outcome::Miss;
         if (access.present) {
-            const SlotIndex slot = m_planner.residency().slotOf({m_layer, access.expert});
+            const SlotIndex slot = m_planner.slotOf(access);
             outcome = m_queue.arrived(slot) ? Outcome::Hit : Outcome::InFlight;
             if (outcome == Outcome::InFlight) m_queue.promote(slot);
             m_fillings[slot.index()].firstFound = outcome;
@@ -126,15 +160,17 @@ bool ExpertCache::nextWave() {
 std::span<const ReadyExpert> ExpertCache::takeReady() {
     m_ready.clear();
     if (m_wave.empty()) return {};
-    const auto slotOf = [&](int access) {
-        return m_planner.residency().slotOf({m_layer, accesses()[static_cast<std::size_t>(access)].expert});
-    };
+    const auto slotOf = [&](int access) { return m_planner.slotOf(accesses()[static_cast<std::size_t>(access)]); };
     const auto collect = [&] {
         std::erase_if(m_wave, [&](int access) {
             const SlotIndex slot = slotOf(access);
             if (!m_queue.arrived(slot)) return false;
-            const ExpertId expert = accesses()[static_cast<std::size_t>(access)].expert;
-            m_ready.push_back({access, expert, m_store.weights({m_layer, expert}, m_arena.slot(slot))});
+            const ExpertAccess& ready = accesses()[static_cast<std::size_t>(access)];
+            if (ready.low)
+                m_ready.push_back(
+                    {access, ready.expert, {}, m_low->arena.slot(SlotIndex(slot.value() - shape().slots))});
+            else
+                m_ready.push_back({access, ready.expert, m_store.weights({m_layer, ready.expert}, m_arena.slot(slot))});
             return true;
         });
     };
@@ -201,16 +237,16 @@ void ExpertCache::execute(const std::vector<SlotCommand>& commands) {
         filling.record.id = m_nextTransfer++;
         filling.record.expert = command.expert;
         filling.record.slot = command.slot;
-        filling.record.bytes = m_store.expertBytes();
+        filling.record.bytes = command.low ? m_low->copies.expertBytes() : m_store.expertBytes();
         filling.record.issued = now;
         filling.record.issuedStep = m_step;
         filling.record.issuedLayer = m_layer;
         filling.record.purpose = command.purpose;
-        if (command.purpose == TransferPurpose::Demand) m_counts.demand += m_store.expertBytes();
-        if (command.purpose == TransferPurpose::Prefetch) m_counts.prefetch += m_store.expertBytes();
+        if (command.purpose == TransferPurpose::Demand) m_counts.demand += filling.record.bytes;
+        if (command.purpose == TransferPurpose::Prefetch) m_counts.prefetch += filling.record.bytes;
         m_queue.submit(filling.record);
     }
-    m_peak = std::max(m_peak, m_planner.residency().occupied());
+    m_peak = std::max(m_peak, bytesOf(m_planner.residency().occupied(), m_planner.lowOccupied()));
 }
 
 void ExpertCache::release(const std::vector<SlotRelease>& releases) {
@@ -226,7 +262,7 @@ void ExpertCache::leave(ExpertRef victim, ExpertRef cause, SlotIndex slot, Resid
         filling.open = false;
         cancelled = m_queue.cancel(slot);
         if (cancelled) {
-            m_counts.cancelled += m_store.expertBytes();
+            m_counts.cancelled += filling.record.bytes;
         } else {
             m_queue.describe(slot, filling.record);
             settle(filling.record, TransferFate::Wasted);
@@ -256,7 +292,7 @@ void ExpertCache::finish() {
         if (!filling.open) continue;
         filling.open = false;
         if (m_queue.cancel(filling.record.slot)) {
-            m_counts.cancelled += m_store.expertBytes();
+            m_counts.cancelled += filling.record.bytes;
         } else {
             m_queue.describe(filling.record.slot, filling.record);
             settle(filling.record, TransferFate::Wasted);
@@ -277,7 +313,7 @@ void ExpertCache::summarize(RunSummary& summary) const {
     summary.wasted = m_counts.wasted;
     summary.cancelled = m_counts.cancelled;
     summary.moved = m_queue.moved() - m_preloaded;
-    summary.peakDevice = m_store.expertBytes() * m_peak;
+    summary.peakDevice = m_peak;
 }
 
 }  // namespace expertscope

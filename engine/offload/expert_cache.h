@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <span>
@@ -9,6 +10,7 @@
 
 #include "engine/base/events.h"
 #include "engine/base/run_facts.h"
+#include "engine/offload/low_precision.h"
 #include "engine/offload/planner.h"
 #include "engine/offload/policy_registry.h"
 #include "engine/offload/transfer_queue.h"
@@ -24,6 +26,7 @@ struct ExpertCacheOptions {
     RecordSet record;
     OffloadCosts costs{};                    ///< where the policy decides by them
     const PreparedData* prepared = nullptr;  ///< outlives the cache
+    bool countRouting = false;               ///< how an approximate policy changes the routing is counted
 };
 
 /// An expert of the current wave whose bytes have arrived.
@@ -31,6 +34,7 @@ struct ReadyExpert {
     int access = 0;  ///< index into outcomes()
     ExpertId expert;
     ExpertWeights weights;
+    const std::byte* low = nullptr;  ///< where its low-precision copy lies, which runs instead of `weights`
 };
 
 /// The live executor of a policy: carries out what the Planner decides, with real slots and a real link, says what
@@ -51,15 +55,21 @@ public:
     /// The policy's hooks of the output axis; each does nothing where the policy has no such wish.
     bool adjustsLogits() const { return m_policy->adjustsLogits(); }
     void adjustLogits(LayerIndex layer, int tokens, std::span<float> logits) {
-        m_policy->adjustLogits(layer, tokens, logits, ResidencyView(m_planner.residency()));
+        m_policy->adjustLogits(layer, tokens, logits, m_planner.view());
     }
+    bool weighsByOwnGate() const { return m_policy->weighsByOwnGate(); }
     bool revises() const { return m_policy->revises(); }
-    void revise(const RoutedChoice& choice) { m_policy->revise(choice, ResidencyView(m_planner.residency())); }
+    void revise(const RoutedChoice& choice) { m_policy->revise(choice, m_planner.view()); }
     bool computesInPlace() const { return m_policy->computesInPlace(); }
-    int ownGateWidth() const { return m_policy->ownGateWidth(); }
+    bool countsRouting() const { return m_countsRouting; }
+    int ownGateWidth() const { return std::max(m_policy->ownGateWidth(), m_countsRouting ? shape().topK : 0); }
+    int lookAhead() const { return m_policy->lookAhead(); }
     const OffloadShape& shape() const { return m_context.shape; }
+    const PreparedData* prepared() const { return m_context.prepared; }
+    /// The copies of which ReadyExpert::low may be one; null where there are no slots for them.
+    const LowPrecisionCopies* lowPrecision() const { return m_low ? &m_low->copies : nullptr; }
     /// Bytes that the slots hold.
-    Bytes budget() const { return m_store.expertBytes() * shape().slots; }
+    Bytes budget() const { return bytesOf(shape().slots, shape().lowSlots); }
     IoMode io() const { return m_store.mode(); }
 
     /// Announces the link and brings what the policy keeps resident.
@@ -85,11 +95,17 @@ public:
     Nanoseconds waited() const { return m_waited; }
 
 private:
+    std::vector<SlotTier> tiers() const;
+    Bytes bytesOf(int experts, int lowCopies) const {
+        const Bytes full = m_store.expertBytes() * experts;
+        return m_low ? full + m_low->copies.expertBytes() * lowCopies : full;
+    }
     void execute(const std::vector<SlotCommand>& commands);
     void release(const std::vector<SlotRelease>& releases);
     void leave(ExpertRef victim, ExpertRef cause, SlotIndex slot, ResidencyReason reason, double score);
     void tellWanted(const RoutedLayer& routed);
     void settle(TransferRecord& record, TransferFate fate);
+    void requirePreGates(const Checkpoint& checkpoint) const;
     void tell(const ResidencyRecord& record) {
         if (m_record.routing) m_observer->onResidency(record);
     }
@@ -101,6 +117,15 @@ private:
     OffloadContext m_context;
     Planner m_planner;
     Arena m_arena;
+    /// The slots of low-precision copies; null where there are none.
+    struct LowTier {
+        LowTier(const Checkpoint& checkpoint, int slots)
+            : copies(checkpoint), arena(slots, static_cast<std::size_t>(copies.expertBytes().count())) {}
+        LowPrecisionCopies copies;
+        Arena arena;
+    };
+    std::unique_ptr<LowTier> m_low;
+    bool m_countsRouting;
     RecordSet m_record;
     Observer* m_observer;
 
@@ -113,7 +138,7 @@ private:
     std::vector<int> m_wave;  ///< accesses of the wave that were not taken yet
     std::vector<ReadyExpert> m_ready;
     std::vector<SlotIndex> m_awaited;
-    /// [slots] the transfer that filled the slot; its fate is open until its first use or its leaving.
+    /// [slots of both tiers] the transfer that filled the slot; its fate is open until its first use or its leaving.
     struct Filling {
         TransferRecord record;
         bool open = false;
@@ -122,7 +147,7 @@ private:
     std::vector<Filling> m_fillings;
     std::int64_t m_nextTransfer = 0;
     RunSummary m_counts;
-    int m_peak = 0;
+    Bytes m_peak;
     Bytes m_preloaded;  ///< moved before the run; not part of its transfers
     Nanoseconds m_waited;
     TransferQueue m_queue;  ///< last: its thread uses what stands above

@@ -6,6 +6,7 @@
 
 #include "engine/compute/kernels.h"
 #include "engine/model/checkpoint.h"
+#include "engine/offload/expert_source.h"
 #include "engine/offload/io_mode.h"
 
 namespace expertscope {
@@ -20,12 +21,12 @@ struct ExpertWeights {
 /// The slow tier: experts in the checkpoint's files, read piece by piece into slots. Direct reads need offsets and
 /// lengths that are multiples of a block, so the aligned superset of an expert is read and its matrices start inside
 /// the slot.
-class ExpertStore {
+class ExpertStore final : public ExpertSource {
 public:
     /// Opens the checkpoint's files. Where the file system refuses direct reads, reads are buffered and dropped from
     /// the page cache afterwards (directRefused()).
     ExpertStore(const Checkpoint& checkpoint, IoMode mode);
-    ~ExpertStore();
+    ~ExpertStore() override;
     ExpertStore(const ExpertStore&) = delete;
     ExpertStore& operator=(const ExpertStore&) = delete;
 
@@ -33,12 +34,12 @@ public:
     bool directRefused() const { return m_directRefused; }
     /// Bytes that a slot must have; its start must be a multiple of kBlock.
     std::size_t slotBytes() const { return m_slotBytes; }
-    Bytes expertBytes() const { return m_checkpoint->expertBytes(); }
+    Bytes expertBytes() const override { return m_checkpoint->expertBytes(); }
     /// Reads of one expert, so that a transfer can be given up between them.
-    int pieces(ExpertRef ref) const;
+    int pieces(ExpertRef ref) const override;
     /// Reads one piece into the slot and gives how many of the expert's own bytes came with it. Throws BadInputError
     /// naming the file when the bytes are not there, FailedError when reading fails.
-    Bytes readPiece(ExpertRef ref, int piece, std::byte* slot) const;
+    Bytes readPiece(ExpertRef ref, int piece, std::byte* slot) const override;
     ExpertWeights weights(ExpertRef ref, const std::byte* slot) const;
 
     static constexpr std::int64_t kBlock = 4096;

@@ -70,13 +70,15 @@ struct ExpertAccess {
     int tokens = 0;        ///< of the step that chose it
     float weight = 0;      ///< the largest with which one of them applies it
     MissAction action = MissAction::Fetch;  ///< where it is not present
+    bool low = false;  ///< its low-precision copy runs, and `present` is said of that
     bool inPlace() const { return !present && action == MissAction::InPlace; }
 };
 
 /// An expert that a policy wants to have brought.
 struct WantedExpert {
     ExpertRef expert;
-    float score = 0;  ///< the policy's own: what its predictor says
+    float score = 0;   ///< the policy's own: what its predictor says
+    bool low = false;  ///< its low-precision copy is enough
 };
 
 /// How the slots are shared among the layers.
@@ -119,6 +121,8 @@ public:
 
     // ---- placement
 
+    /// Whether, with its parameters, it reads the tables that its PolicyInfo::prepared names.
+    virtual bool usesPrepared() const { return true; }
     /// Whether every expert is made resident before the run; the budget is ignored then.
     virtual bool keepsAllResident() const { return false; }
     /// Experts that are made resident before the run, the most important first; as many as there are slots are taken.
@@ -129,6 +133,11 @@ public:
     virtual CacheDomain domain() const { return {}; }
     /// Eviction score, where the policy brings its own; null: the one that the user chose.
     virtual std::unique_ptr<EvictionRule> makeEviction() const;
+    /// Share of the budget that holds low-precision copies, in slots of their own; 0: the policy uses none. One slot at
+    /// least stays in full precision.
+    virtual double lowPrecisionShare() const { return 0; }
+    /// Eviction score among the low-precision copies; to be given where they have a share.
+    virtual std::unique_ptr<EvictionRule> makeLowEviction() const;
     /// Whether an expert of the layer that has just run stays until its slot is needed; otherwise it is released.
     virtual bool keeps(ExpertRef) const { return true; }
 
@@ -143,6 +152,8 @@ public:
     virtual bool adjustsLogits() const { return false; }
     /// `logits` [tokens, experts] of a layer's router, before its top-k.
     virtual void adjustLogits(LayerIndex, int /*tokens*/, std::span<float> /*logits*/, const ResidencyView&) {}
+    /// Whether the adjusted logits only rank the experts, and those chosen keep the weights of the logits as they were.
+    virtual bool weighsByOwnGate() const { return false; }
     /// Whether revise() is to be called.
     virtual bool revises() const { return false; }
     /// Drops, substitutes or re-weights what was chosen.
@@ -152,13 +163,16 @@ public:
 
     /// Told first: what was chosen; for what the policy remembers.
     virtual void observe(const RoutedLayer&, Predictors&) {}
-    /// What to do about each absent access; `accesses` come with Fetch.
+    /// What to do about each absent access; `accesses` come with Fetch. LowPrecision is Fetch where there is no slot for
+    /// a copy (OffloadShape::lowSlots).
     virtual void placeMisses(const RoutedLayer&, std::span<ExpertAccess> /*accesses*/) {}
     /// Predictor, look-ahead and order: appends the experts that should be brought, most wanted first; those that are
     /// present are skipped. What finds no slot now is tried again at the layer's end and then forgotten.
     virtual void prefetch(const RoutedLayer&, Predictors&, const ResidencyView&,
                           std::vector<WantedExpert>& /*wanted*/) {}
 
+    /// Layers ahead, at most 4, whose next gates the policy asks for; recorded with the run.
+    virtual int lookAhead() const { return 3; }
     /// Whether what prefetch() wants comes from a predictor of the policy's own, which the run then records.
     virtual bool predictsItself() const { return false; }
     /// Whether placeMisses() may say InPlace.

@@ -12,6 +12,17 @@
 
 namespace expertscope {
 
+namespace {
+
+std::size_t slotsOf(std::span<const SlotTier> tiers) {
+    std::size_t slots = 0;
+    for (const SlotTier& tier : tiers)
+        slots += static_cast<std::size_t>(tier.slots);
+    return slots;
+}
+
+}  // namespace
+
 Arena::Arena(int slots, std::size_t slotBytes)
     : m_slotBytes(slotBytes), m_bytes(static_cast<std::size_t>(slots) * slotBytes) {
     void* memory = ::mmap(nullptr, m_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -24,17 +35,16 @@ Arena::Arena(int slots, std::size_t slotBytes)
 
 Arena::~Arena() { ::munmap(m_memory, m_bytes); }
 
-TransferQueue::TransferQueue(const ExpertStore& store, const Arena& arena, int slots, std::optional<LinkSpec> link,
-                             const RecordSet& tell, Observer& observer, LaneId lane)
-    : m_store(&store),
-      m_arena(&arena),
+TransferQueue::TransferQueue(std::vector<SlotTier> tiers, std::optional<LinkSpec> link, const RecordSet& tell,
+                             Observer& observer, LaneId lane)
+    : m_tiers(std::move(tiers)),
       m_link(std::move(link)),
       m_tell(tell),
       m_observer(&observer),
       m_lane(lane),
-      m_jobs(static_cast<std::size_t>(slots) + 2),
-      m_jobOf(static_cast<std::size_t>(slots), -1) {
-    for (int job = slots + 2; job-- > 0;)
+      m_jobs(slotsOf(m_tiers) + 2),
+      m_jobOf(slotsOf(m_tiers), -1) {
+    for (int job = static_cast<int>(m_jobs.size()); job-- > 0;)
         m_freeJobs.push_back(job);
     m_urgent.reserve(m_jobs.size());
     m_prefetches.reserve(m_jobs.size());
@@ -212,8 +222,12 @@ void TransferQueue::work() {
 
 TransferQueue::Ending TransferQueue::move(Job& job, std::unique_lock<std::mutex>& lock) {
     const ExpertRef ref = job.record.expert;
-    std::byte* const slot = m_arena->slot(job.record.slot);
-    const int pieces = m_store->pieces(ref);
+    auto tier = m_tiers.begin();
+    int slotOfTier = job.record.slot.value();
+    for (; slotOfTier >= tier->slots; ++tier)
+        slotOfTier -= tier->slots;
+    std::byte* const slot = tier->arena->slot(SlotIndex(slotOfTier));
+    const int pieces = tier->source->pieces(ref);
     const Nanoseconds linkStart = m_link ? std::max(m_linkFree, job.linkSubmitted) : Nanoseconds(0);
     const bool first = job.nextPiece == 0;
     const double before = job.linkProgress;
@@ -225,7 +239,7 @@ TransferQueue::Ending TransferQueue::move(Job& job, std::unique_lock<std::mutex>
     for (; job.nextPiece < pieces; ++job.nextPiece) {
         if (interrupted(job)) return job.cancelled ? Ending::Cancelled : Ending::Preempted;
         lock.unlock();
-        read += static_cast<double>(m_store->readPiece(ref, job.nextPiece, slot).count());
+        read += static_cast<double>(tier->source->readPiece(ref, job.nextPiece, slot).count());
         lock.lock();
         if (!m_link) carry(read);
     }

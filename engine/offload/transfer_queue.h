@@ -38,8 +38,9 @@ private:
 /// submit, promote, cancel and the waits are called from one thread.
 class TransferQueue {
 public:
-    TransferQueue(const ExpertStore& store, const Arena& arena, int slots, std::optional<LinkSpec> link,
-                  const RecordSet& tell, Observer& observer, LaneId lane);
+    /// The slots are those of the tiers one after the other; what tiers point to outlives the queue.
+    TransferQueue(std::vector<SlotTier> tiers, std::optional<LinkSpec> link, const RecordSet& tell, Observer& observer,
+                  LaneId lane);
     ~TransferQueue();
     TransferQueue(const TransferQueue&) = delete;
     TransferQueue& operator=(const TransferQueue&) = delete;
@@ -83,8 +84,7 @@ private:
     Job& current(SlotIndex slot) { return m_jobs[static_cast<std::size_t>(m_jobOf[slot.index()])]; }
     const Job& current(SlotIndex slot) const { return m_jobs[static_cast<std::size_t>(m_jobOf[slot.index()])]; }
 
-    const ExpertStore* m_store;
-    const Arena* m_arena;
+    std::vector<SlotTier> m_tiers;
     std::optional<LinkSpec> m_link;
     RecordSet m_tell;
     Observer* m_observer;

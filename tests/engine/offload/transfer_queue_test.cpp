@@ -46,7 +46,7 @@ protected:
         m_arena = std::make_unique<Arena>(kSlots, m_store->slotBytes());
     }
     void open(const char* link) {
-        m_queue = std::make_unique<TransferQueue>(*m_store, *m_arena, kSlots,
+        m_queue = std::make_unique<TransferQueue>(std::vector{SlotTier{m_store.get(), m_arena.get(), kSlots}},
                                                   link ? std::optional(parseLink(link)) : std::nullopt, RecordSet{},
                                                   m_log, LaneId(100));
     }
