@@ -56,6 +56,19 @@ Fidelity FidelityMeter::result() const {
             .residentPerplexity = m_resident.perplexity()};
 }
 
+Json routingJson(const RoutingChanges& changes) {
+    const auto shareOf = [&](const RoutingChanges::Part& part) -> Json {
+        const bool counted = changes.all.choices > 0;
+        const double all = static_cast<double>(changes.all.choices);
+        return {{"share", counted ? static_cast<double>(part.choices) / all : 0.0},
+                {"router_mass", counted ? part.mass / changes.all.mass : 0.0}};
+    };
+    return {{"dropped", shareOf(changes.of(SelectionAction::Dropped))},
+            {"substituted", shareOf(changes.of(SelectionAction::Substituted))},
+            {"low_precision", shareOf(changes.of(SelectionAction::LowPrecision))},
+            {"rerouted", shareOf(changes.rerouted)}};
+}
+
 Json Fidelity::toJson() const {
     return {{"top1_agreement", finiteOrNull(top1Agreement)},
             {"kl", finiteOrNull(kl)},

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "app/cli/output.h"
+#include "engine/base/run_facts.h"
 
 namespace expertscope {
 
@@ -19,6 +20,11 @@ struct Fidelity {
     double residentPerplexity = 0;
     Json toJson() const;
 };
+
+/// How a run changed the routing, as keys beside those of Fidelity: of `dropped`, `substituted`, `low_precision` and
+/// `rerouted` experts (chosen otherwise than by the layer's own gate, and not among its top k) the share of all choices
+/// and of the router's mass. 0 where nothing was counted: an exact policy changes nothing.
+Json routingJson(const RoutingChanges& changes);
 
 /// Σ −ln p(next token) of a model over positions: the numerator of its perplexity.
 class LikelihoodSum {

@@ -57,9 +57,15 @@ public:
     RunDescription describe() const { return m_engine.describe(); }
     const LikelihoodSum& likelihood() const { return m_likelihood; }
     std::int64_t bytes() const { return m_bytes; }
-    Json fidelityJson() const { return m_resident ? m_fidelity.result().toJson() : Json(nullptr); }
+    /// After finish().
+    Json fidelityJson() const {
+        if (!m_resident) return nullptr;
+        Json fidelity = m_fidelity.result().toJson();
+        fidelity.update(routingJson(m_routing));
+        return fidelity;
+    }
     void finish() {
-        m_engine.finish();
+        m_routing = m_engine.finish().routing;
         if (m_resident) m_resident->finish();
     }
 
@@ -71,6 +77,7 @@ private:
     std::optional<Engine> m_resident;
     LikelihoodSum m_likelihood;
     FidelityMeter m_fidelity;
+    RoutingChanges m_routing;
     std::int64_t m_bytes = 0;
 };
 
@@ -112,6 +119,7 @@ EngineOptions onlyVariant(const EngineArguments& arguments) {
     if (variants.size() > 1) throw UsageError("'perplexity' takes one policy, one eviction and one budget.");
     EngineOptions options = variants.front().options;
     options.record = kNothing;
+    options.countRouting = true;
     return options;
 }
 

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/cli/run_json.h"
 
+#include <span>
+
+#include "profiler/analysis/run_figures.h"
+
 namespace expertscope {
 namespace {
 
@@ -73,6 +77,53 @@ Json measuresJson(const RunSummary& summary) {
         {"recording", {{"spans", summary.spans}, {"selections", summary.selections}, {"dropped", summary.dropped}}}};
 }
 
+namespace {
+
+Json estimateJson(std::span<const RunOutcome* const> runs, double RunSummary::*figure) {
+    std::vector<double> values;
+    for (const RunOutcome* run : runs)
+        values.push_back(run->summary.*figure);
+    const Estimate estimate = meanOf(values);
+    return {{"mean", finiteOrNull(estimate.value)},
+            {"low", finiteOrNull(estimate.low)},
+            {"high", finiteOrNull(estimate.high)}};
+}
+
+Json blocksJson(const std::vector<BlockLatency>& blocks) {
+    Json layers = Json::array();
+    for (const BlockLatency& block : blocks)
+        layers.push_back({{"layer", layers.size()},
+                          {"mean", finiteOrNull(block.meanMs)},
+                          {"p50", finiteOrNull(block.p50Ms)},
+                          {"p90", finiteOrNull(block.p90Ms)},
+                          {"p99", finiteOrNull(block.p99Ms)}});
+    return layers;
+}
+
+}  // namespace
+
+Json repeatsJson(const std::vector<RunOutcome>& outcomes) {
+    Json repeats = Json::array();
+    for (std::size_t first = 0; first < outcomes.size();) {
+        // A combination's repeats stand together, the first of them with number 0.
+        std::vector<const RunOutcome*> runs{&outcomes[first]};
+        while (++first < outcomes.size() && outcomes[first].description.repeat > 0)
+            runs.push_back(&outcomes[first]);
+        const RunDescription& description = runs.front()->description;
+        repeats.push_back({{"policy", description.policy},
+                           {"eviction", description.eviction},
+                           {"budget_bytes", description.budget.count()},
+                           {"runs", runs.size()},
+                           {"decode_tokens_per_s", estimateJson(runs, &RunSummary::decodeTokensPerSecond)},
+                           {"ttft_ms", estimateJson(runs, &RunSummary::ttftMs)},
+                           {"tpot_ms",
+                            {{"p50", estimateJson(runs, &RunSummary::tpotP50Ms)},
+                             {"p90", estimateJson(runs, &RunSummary::tpotP90Ms)},
+                             {"p99", estimateJson(runs, &RunSummary::tpotP99Ms)}}}});
+    }
+    return repeats;
+}
+
 Json runJson(const RunOutcome& outcome, const std::vector<GenerationRequest>& requests) {
     const RunDescription& description = outcome.description;
     const RunSummary& summary = outcome.summary;
@@ -98,6 +149,7 @@ Json runJson(const RunOutcome& outcome, const std::vector<GenerationRequest>& re
                 {"text", joinedText(outcome.results)},
                 {"requests", std::move(listed)}};
     run.update(measuresJson(summary));
+    run["block_ms"] = blocksJson(summary.blocks);
     return run;
 }
 

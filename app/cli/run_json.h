@@ -18,6 +18,10 @@ Json linkJson(const RunDescription& description);
 /// What a run measured, keys `prefill_tokens_per_s` to `recording`; the same words in `run` and `info`.
 Json measuresJson(const RunSummary& summary);
 
+/// Means with 95 % intervals (Student's t, null for one run) over the runs of one combination, as `repeats` of the
+/// summary has them: decode speed, time to the first token, quantiles of the time of a token.
+Json repeatsJson(const std::vector<RunOutcome>& outcomes);
+
 /// One object of `runs` in the JSON summary of `run`.
 Json runJson(const RunOutcome& outcome, const std::vector<GenerationRequest>& requests);
 
