@@ -53,11 +53,7 @@ double cosine(const ExpertActivation& a, const ExpertActivation& b) {
 }
 
 ActivationCollection::ActivationCollection(int layers, int experts, int capacity)
-    : m_layers(layers),
-      m_experts(experts),
-      m_capacity(capacity),
-      m_columns(static_cast<std::size_t>(layers) * static_cast<std::size_t>(experts) *
-                static_cast<std::size_t>(capacity)) {
+    : m_layers(layers), m_experts(experts), m_capacity(capacity) {
     assert(capacity > 0);
 }
 
@@ -85,15 +81,30 @@ void ActivationCollection::write(int at, const ExpertActivation& activation) {
     const auto entry = static_cast<std::size_t>(at);
     m_entries[entry] = activation;
     ++m_generations[entry];
+    if (m_entries.size() > m_width)
+        widen();
+    else
+        writeColumns(entry);
     const auto cells = activation.cells();
-    for (std::size_t cell = 0; cell < cells.size(); ++cell)
-        m_columns[cell * static_cast<std::size_t>(m_capacity) + entry] = cells[cell];
     m_norms[entry] = static_cast<float>(std::sqrt(dot(cells, cells)));
     for (int layer = 0; layer < m_layers; ++layer) {
         const auto row = activation.row(LayerIndex(layer));
         m_rowSums[entry * static_cast<std::size_t>(m_layers) + static_cast<std::size_t>(layer)] =
             std::accumulate(row.begin(), row.end(), 0.0F);
     }
+}
+
+void ActivationCollection::writeColumns(std::size_t entry) {
+    const auto cells = m_entries[entry].cells();
+    for (std::size_t cell = 0; cell < cells.size(); ++cell)
+        m_columns[cell * m_width + entry] = cells[cell];
+}
+
+void ActivationCollection::widen() {
+    m_width = std::min(static_cast<std::size_t>(m_capacity), std::max<std::size_t>(16, 2 * m_width));
+    m_columns.assign(static_cast<std::size_t>(m_layers) * static_cast<std::size_t>(m_experts) * m_width, 0.0F);
+    for (std::size_t entry = 0; entry < m_entries.size(); ++entry)
+        writeColumns(entry);
 }
 
 int ActivationCollection::nearest(const ExpertActivation& activation) const {
@@ -106,16 +117,14 @@ int ActivationCollection::nearest(const ExpertActivation& activation) const {
     return best;
 }
 
-void ActivationCollection::restart(ActivationQuery& query) const {
-    query.m_products.assign(static_cast<std::size_t>(m_capacity), 0.0F);
-}
+void ActivationCollection::restart(ActivationQuery& query) const { query.m_products.assign(m_entries.size(), 0.0F); }
 
 void ActivationCollection::add(ActivationQuery& query, ExpertRef ref, float tokens) const {
-    const auto capacity = static_cast<std::size_t>(m_capacity);
+    assert(query.m_products.size() == m_entries.size());
     const std::size_t cell = ref.layer.index() * static_cast<std::size_t>(m_experts) + ref.expert.index();
-    const float* const column = m_columns.data() + cell * capacity;
+    const float* const column = m_columns.data() + cell * m_width;
     float* const products = query.m_products.data();
-    for (std::size_t i = 0; i < capacity; ++i)
+    for (std::size_t i = 0; i < m_entries.size(); ++i)
         products[i] += tokens * column[i];
 }
 
@@ -147,6 +156,7 @@ ActivationTracker::ActivationTracker(const OffloadShape& shape, int capacity, in
 void ActivationTracker::seed(std::span<const ExpertActivation> finished) {
     for (const ExpertActivation& activation : finished)
         m_collection.insert(activation);
+    m_collection.restart(m_query);
     m_matchKnown = false;
 }
 

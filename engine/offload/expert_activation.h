@@ -44,7 +44,7 @@ double cosine(const ExpertActivation& a, const ExpertActivation& b);
 class ActivationQuery {
 private:
     friend class ActivationCollection;
-    std::vector<float> m_products;  ///< [capacity]
+    std::vector<float> m_products;  ///< [entries when it was started]
 };
 
 /// The paper's EAM collection (EAMC): at most `capacity` matrices of past requests, each of a prompt or of what was
@@ -66,6 +66,7 @@ public:
     /// The entry nearest to `activation`, of equal ones the first; −1 where nothing is stored.
     int nearest(const ExpertActivation& activation) const;
 
+    /// Starts a query; it lasts until the next insert().
     void restart(ActivationQuery& query) const;
     void add(ActivationQuery& query, ExpertRef ref, float tokens) const;
     /// The `count` nearest entries (fewer where fewer are stored), the nearest first, of equal ones the first stored.
@@ -73,9 +74,12 @@ public:
 
 private:
     void write(int at, const ExpertActivation& activation);
+    void writeColumns(std::size_t entry);
+    void widen();
     int m_layers, m_experts, m_capacity;
     std::vector<ExpertActivation> m_entries;
-    std::vector<float> m_columns;             ///< [layers × experts, capacity]: a cell of all entries lies together
+    std::size_t m_width = 0;                  ///< entries for which m_columns has room; grows up to the capacity
+    std::vector<float> m_columns;             ///< [layers × experts, m_width]: a cell of all entries lies together
     std::vector<float> m_norms;               ///< [entries]
     std::vector<std::int64_t> m_generations;  ///< [entries]
     std::vector<float> m_rowSums;             ///< [entries, layers]

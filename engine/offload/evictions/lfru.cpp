@@ -1,24 +1,41 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <bit>
+
 #include "engine/offload/evictions/evictions.h"
 #include "engine/offload/evictions/resident_buckets.h"
 
 namespace expertscope {
 namespace {
 
+/// Classes of counts: one each up to 15, then eight an octave.
+constexpr int classOf(int uses) {
+    if (uses < 16) return uses;
+    const int width = std::bit_width(static_cast<unsigned>(uses));
+    return 8 * (width - 3) + ((uses >> (width - 4)) & 7);
+}
+constexpr int leastOf(int countClass) {
+    if (countClass < 16) return countClass;
+    return (8 + countClass % 8) << (countClass / 8 - 1);
+}
+static_assert(leastOf(classOf(16)) == 16 && leastOf(classOf(31)) == 30 && leastOf(classOf(32)) == 32);
+static_assert(classOf(leastOf(50) - 1) == 49 && classOf(leastOf(51) - 1) == 50);
+
 /// Least frequently and recently used: the score is uses / (now − last + 1), with uses counted as by lfu-incache, and
 /// the time in accesses (one a step, layer and expert). Ties by recency. As in tinyserve (also vLLM pull request
 /// 37190), where the time counts an admission apart from the use that asked for it and ties go by slot.
 ///
 /// Of experts with equally many uses the one touched longest ago has the lowest score, so only the front of each bucket
-/// is looked at; and none with u uses scores less than u / (the greatest age + 1), which ends the search early.
+/// is looked at; and of a class of neighbouring counts none scores less than the class's least count for the age of its
+/// oldest member, which spares most classes.
 class Lfru final : public BucketRule {
 public:
     void begin(const OffloadContext& context) override {
         BucketRule::begin(context);
-        m_byRecency.begin(context.shape);
+        m_byClass.begin(context.shape);
         m_demands.begin(context.shape);
         m_last.assign(static_cast<std::size_t>(context.shape.total()), 0);
         m_now = 0;
+        m_hint = 0;
     }
     void onLayer(const RoutedLayer&, Predictors&) override { m_demands.onLayer(); }
     void onUse(int expert, std::int64_t, bool first) override {
@@ -31,45 +48,72 @@ public:
     void onAdmit(int expert, std::int64_t) override { touch(expert, m_demands.demanded(expert) ? 1 : 0); }
     void onLeave(int expert) override {
         BucketRule::onLeave(expert);
-        m_byRecency.remove(expert);
+        m_byClass.remove(expert);
     }
-    double score(int expert) const override { return m_residents.bucketOf(expert) / age(expert); }
+    double score(int expert) const override { return m_residents.bucketOf(expert) / static_cast<double>(age(expert)); }
     int victim(const EvictionCandidates& candidates) const override;
 
 private:
     void touch(int expert, int uses) {
         m_last[static_cast<std::size_t>(expert)] = m_now;
         m_residents.place(expert, uses);
-        m_byRecency.place(expert, 0);
+        m_byClass.place(expert, classOf(uses));
     }
-    double age(int expert) const { return static_cast<double>(m_now - m_last[static_cast<std::size_t>(expert)] + 1); }
+    std::int64_t age(int expert) const { return m_now - m_last[static_cast<std::size_t>(expert)] + 1; }
+    struct Lowest;
+    void search(int countClass, const BucketLists& counts, int base, const EvictionCandidates& candidates,
+                Lowest& lowest) const;
 
-    ResidentBuckets m_byRecency;
+    ResidentBuckets m_byClass;  ///< in each by recency
     DemandedUses m_demands;
     std::vector<std::int64_t> m_last;  ///< [experts of all layers] in accesses
     std::int64_t m_now = 0;            ///< accesses so far
+    mutable int m_hint = 0;            ///< class of the last victim
+};
+
+/// A candidate and its score as a fraction; two scores are compared exactly by products, as their quotients would be:
+/// the quotients of different fractions of such sizes differ by more than their rounding.
+struct Lfru::Lowest {
+    int expert = -1;
+    std::int64_t uses = 0, age = 0;
+    std::int64_t order = 0;
+    /// Whether uses ÷ age of another lies above it.
+    bool below(std::int64_t otherUses, std::int64_t otherAge) const {
+        return expert >= 0 && otherUses * age > uses * otherAge;
+    }
 };
 
 int Lfru::victim(const EvictionCandidates& candidates) const {
-    const auto [lists, base] = m_residents.of(candidates.layer());
-    const int oldest = m_byRecency.of(candidates.layer()).lists->front(0);
-    if (oldest < 0) return -1;
-    const double greatestAge = age(base + oldest);
-    int best = -1;
-    double bestScore = 0;
-    for (int uses = lists->bucketFrom(0); uses >= 0; uses = lists->bucketFrom(uses + 1)) {
-        if (best >= 0 && uses / greatestAge > bestScore) break;
-        int at = lists->front(uses);
+    const auto [counts, base] = m_residents.of(candidates.layer());
+    const BucketLists& classes = *m_byClass.of(candidates.layer()).lists;
+    Lowest lowest;
+    // The class of the last victim first: its score is likely to spare the others.
+    const int hint = m_hint;
+    search(hint, *counts, base, candidates, lowest);
+    for (int at = classes.bucketFrom(0); at >= 0; at = classes.bucketFrom(at + 1))
+        if (at != hint && !lowest.below(leastOf(at), age(base + classes.front(at))))
+            search(at, *counts, base, candidates, lowest);
+    if (lowest.expert >= 0) m_hint = classOf(static_cast<int>(lowest.uses));
+    return lowest.expert;
+}
+
+/// Looks at the front of each bucket of a class.
+void Lfru::search(int countClass, const BucketLists& counts, int base, const EvictionCandidates& candidates,
+                  Lowest& lowest) const {
+    const int end = leastOf(countClass + 1);
+    for (int uses = counts.bucketFrom(leastOf(countClass)); uses >= 0 && uses < end;
+         uses = counts.bucketFrom(uses + 1)) {
+        int at = counts.front(uses);
         while (at >= 0 && !candidates.contains(base + at))
-            at = lists->after(at);
+            at = counts.after(at);
         if (at < 0) continue;
-        const double own = score(base + at);
-        if (best >= 0 && own > bestScore) continue;
-        if (best >= 0 && own == bestScore && candidates.lastOrder(best) < candidates.lastOrder(base + at)) continue;
-        best = base + at;
-        bestScore = own;
+        const int expert = base + at;
+        const std::int64_t own = age(expert);
+        if (lowest.below(uses, own)) continue;
+        const std::int64_t order = candidates.lastOrder(expert);
+        const bool equal = lowest.expert >= 0 && uses * lowest.age == lowest.uses * own;
+        if (!equal || order < lowest.order) lowest = {.expert = expert, .uses = uses, .age = own, .order = order};
     }
-    return best;
 }
 
 }  // namespace

@@ -147,12 +147,16 @@ int MoeInfinityRule::victim(const EvictionCandidates& candidates) const {
 }
 
 int MoeInfinityRule::scanLayer(const EvictionCandidates& candidates) const {
+    const RankedOrder& ranked = order();
+    const auto group = [&](int expert) {
+        return ranked.group[static_cast<std::size_t>(ranked.rankOf[static_cast<std::size_t>(expert)])];
+    };
     int best = -1;
-    std::pair<double, std::int64_t> bestKey;
+    std::pair<int, std::int64_t> bestKey;
     const int from = candidates.layer() * m_shape.experts;
     for (int expert = from; expert < from + m_shape.experts; ++expert) {
         if (!candidates.contains(expert)) continue;
-        const std::pair key{score(expert), candidates.lastOrder(expert)};
+        const std::pair key{group(expert), candidates.lastOrder(expert)};
         if (best < 0 || key < bestKey) best = expert, bestKey = key;
     }
     return best;

@@ -69,8 +69,8 @@ TEST(ActivationCollection, ReplacesTheNearestWhenItIsFull) {
 
 TEST(ActivationCollection, AnswersAGrowingQueryAsTheCosineOfAllEntriesDoes) {
     std::mt19937 random(11);
-    ActivationCollection collection(3, 8, 10);
-    for (int i = 0; i < 25; ++i) {
+    ActivationCollection collection(3, 8, 40);
+    for (int i = 0; i < 60; ++i) {
         ExpertActivation activation(3, 8);
         for (int tokens = 0; tokens < 30; ++tokens)
             activation.add(ref(static_cast<int>(random() % 3), static_cast<int>(random() % 8)));
@@ -88,7 +88,7 @@ TEST(ActivationCollection, AnswersAGrowingQueryAsTheCosineOfAllEntriesDoes) {
             collection.nearest(query, 3, entries);
             ASSERT_EQ(entries.size(), 3U);
             std::vector<double> all;
-            for (int at = 0; at < 10; ++at)
+            for (int at = 0; at < 40; ++at)
                 all.push_back(cosine(seen, collection.entry(at)));
             std::ranges::sort(all, std::greater{});
             for (std::size_t k = 0; k < 3; ++k)

@@ -16,8 +16,14 @@ TEST(PolicyRegistry, MakesWhatItLists) {
         EXPECT_EQ(policyInfo(info.name).name, info.name);
         EXPECT_FALSE(info.summary.empty() || info.source.empty()) << info.name;
     }
-    for (const EvictionInfo& info : evictionCatalogue())
-        EXPECT_NE(makeEviction(info.name), nullptr);
+    for (const EvictionInfo& info : evictionCatalogue()) {
+        EXPECT_FALSE(info.summary.empty() || info.source.empty()) << info.name;
+        EXPECT_EQ(evictionInfo(info.name + ":scope=layer").name, info.name);
+        if (info.replayOnly)
+            EXPECT_THROW(makeEviction(info.name), UsageError);
+        else
+            EXPECT_NE(makeEviction(info.name), nullptr);
+    }
 }
 
 TEST(PolicyRegistry, NamesWhatExistsWhenAskedForWhatDoesNot) {
@@ -28,6 +34,21 @@ TEST(PolicyRegistry, NamesWhatExistsWhenAskedForWhatDoesNot) {
         EXPECT_THAT(error.what(), testing::AllOf(testing::HasSubstr("clairvoyant"), testing::HasSubstr("pre-gated")));
     }
     EXPECT_THROW(makeEviction("belady"), UsageError);
+}
+
+TEST(PolicyRegistry, RefusesARuleThatKnowsTheFutureAndParametersThatARuleLacks) {
+    const auto complaint = [](const char* spec) -> std::string {
+        try {
+            makeEviction(spec);
+        } catch (const UsageError& error) { return error.what(); }
+        return {};
+    };
+    EXPECT_THAT(complaint("belady-bypass"), testing::HasSubstr("replay only"));
+    EXPECT_THAT(complaint("fifo:probation=0.2"), testing::HasSubstr("scope"));
+    EXPECT_THAT(complaint("slru:probation=2"), testing::HasSubstr("from 0 to 1"));
+    EXPECT_THAT(complaint("least-stale:variant=lru"), testing::HasSubstr("fifo, ema, mixed, layer"));
+    EXPECT_TRUE(makeEviction("arc:scope=layer")->perLayer());
+    EXPECT_FALSE(makeEviction("arc")->perLayer());
 }
 
 }  // namespace
