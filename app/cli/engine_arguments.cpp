@@ -2,32 +2,17 @@
 #include "app/cli/engine_arguments.h"
 
 #include <algorithm>
-#include <optional>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "engine/base/error.h"
 #include "engine/offload/expert_cache.h"
 #include "engine/offload/policy_registry.h"
+#include "engine/offload/prepared_data.h"
 
 namespace expertscope {
 namespace {
-
-std::string nameOf(const std::string& item) { return item.substr(0, item.find(':')); }
-
-template <class Catalogue>
-void checkName(const std::string& item, const Catalogue& catalogue, const std::string& kind) {
-    std::vector<std::string> names;
-    for (const auto& entry : catalogue)
-        names.push_back(entry.name);
-    if (std::ranges::find(names, nameOf(item)) == names.end()) {
-        throw UsageError(
-            fmt::format("There is no {} '{}': use one of {}.", kind, nameOf(item), fmt::join(names, ", ")));
-    }
-    if (item != nameOf(item)) throw UsageError(fmt::format("The {} '{}' takes no parameters.", kind, nameOf(item)));
-}
 
 void checkDevice(const std::string& device) {
     if (device == "cpu") return;
@@ -50,7 +35,9 @@ void EngineArguments::addTo(CLI::App& command) {
                     "Offload policies, comma separated, parameters by colons ('policies' lists them)")
         ->group(group)
         ->capture_default_str();
-    command.add_option("--eviction", evictions, "What makes room in the expert budget: lru, lfu")
+    command
+        .add_option("--eviction", evictions,
+                    "Eviction rules, comma separated, parameters by colons ('policies' lists them)")
         ->group(group)
         ->capture_default_str();
     command
@@ -69,6 +56,9 @@ void EngineArguments::addTo(CLI::App& command) {
     command.add_option("--io", io, "How expert bytes are read: direct or buffered (through the page cache)")
         ->group(group)
         ->capture_default_str();
+    command.add_option("--prepared", prepared, "What policies need beforehand, made by 'prepare'")
+        ->group(group)
+        ->type_name("F");
     command.add_option("--link", link, "Paces transfers like a link: BANDWIDTH@LATENCY, as 25GB/s@10us")->group(group);
 }
 
@@ -94,21 +84,17 @@ std::vector<EngineVariant> engineVariants(const EngineArguments& arguments) {
     base.reference = arguments.reference;
     base.io = parseIo(arguments.io);
     if (!arguments.link.empty()) base.link = parseLink(arguments.link);
+    if (!arguments.prepared.empty())
+        base.prepared = std::make_shared<const PreparedData>(PreparedData::load(arguments.prepared));
 
     std::vector<EngineVariant> variants;
     for (const std::string& policy : splitList(arguments.policies, "--policy")) {
-        if (policy.starts_with("belady")) {
-            throw UsageError(
-                fmt::format("'{}' knows the future and is for replay only: 'expertscope policies' lists what can run.",
-                            nameOf(policy)));
-        }
-        checkName(policy, policyCatalogue(), "policy");
+        if (policy.starts_with("belady"))
+            throw UsageError(fmt::format(
+                "'{}' knows the future and is for replay only: 'expertscope policies' lists what can run.", policy));
+        makePolicy(policy);  // for what it refuses
         for (const std::string& eviction : splitList(arguments.evictions, "--eviction")) {
-            if (eviction.starts_with("belady")) {
-                throw UsageError(
-                    fmt::format("'{}' knows the future and is for replay only: use lru or lfu.", nameOf(eviction)));
-            }
-            checkName(eviction, evictionCatalogue(), "eviction rule");
+            makeEviction(eviction);
             for (const std::string& budget : splitList(arguments.budgets, "--budget")) {
                 EngineVariant variant{base, budget};
                 variant.options.policy = policy;
@@ -125,14 +111,18 @@ void checkVariants(const std::vector<EngineVariant>& variants, const Checkpoint&
     Observer nobody;
     for (const EngineVariant& variant : variants) {
         const EngineOptions& options = variant.options;
-        // The cache knows what is possible; made without an engine around it, it loads nothing.
+        // The cache knows what is possible; made without an engine around it, it loads nothing. Tables that are missing
+        // are collected before the run and change nothing about what fits.
+        const bool lacks = !missingTables(options.policy, options.prepared.get()).empty();
         const ExpertCache possible(checkpoint,
-                                   {.policy = options.policy,
+                                   {.policy = lacks ? "on-demand" : options.policy,
                                     .eviction = options.eviction,
                                     .budget = options.budget,
                                     .io = options.io,
                                     .link = options.link,
-                                    .record = options.record},
+                                    .record = options.record,
+                                    .costs = {},
+                                    .prepared = options.prepared.get()},
                                    nobody);
     }
 }

@@ -20,6 +20,7 @@ struct EngineArguments {
     std::string device = "cpu";
     std::string io = "direct";
     std::string link;
+    std::string prepared;  ///< a file of PreparedData
     int threads = 0;
     bool reference = false;
     bool budgetGiven = false;
@@ -33,9 +34,9 @@ struct EngineVariant {
     std::string budgetText;
 };
 
-/// Every combination of the lists, policies outermost. Throws UsageError for names that do not exist (naming those that
-/// do), for policies that only replay can run, and for sizes and links that are none; FailedError for a device that
-/// this build lacks.
+/// Every combination of the lists, policies outermost. Throws UsageError for names and parameters that do not exist
+/// (naming those that do), for what only replay can run, and for sizes and links that are none; FailedError for a
+/// device that this build lacks.
 std::vector<EngineVariant> engineVariants(const EngineArguments& arguments);
 
 /// Throws UsageError for the first combination that the model cannot run under (a budget below one expert, a policy

@@ -12,6 +12,11 @@
 namespace expertscope {
 namespace {
 
+/// With the one that every rule has.
+std::string parametersOf(const EvictionInfo& eviction) {
+    return eviction.parameters + (eviction.parameters.empty() ? "" : ", ") + "scope=global|layer";
+}
+
 void printPoliciesJson() {
     Json policies = Json::array();
     for (const PolicyInfo& policy : policyCatalogue()) {
@@ -24,7 +29,11 @@ void printPoliciesJson() {
     }
     Json evictions = Json::array();
     for (const EvictionInfo& eviction : evictionCatalogue()) {
-        evictions.push_back({{"name", eviction.name}, {"summary", eviction.summary}});
+        evictions.push_back({{"name", eviction.name},
+                             {"parameters", parametersOf(eviction)},
+                             {"replay_only", eviction.replayOnly},
+                             {"source", eviction.source},
+                             {"summary", eviction.summary}});
     }
     printJson({{"policies", std::move(policies)}, {"evictions", std::move(evictions)}});
 }
@@ -39,7 +48,10 @@ void printPoliciesText() {
     }
     std::cout << "\neviction rules\n";
     for (const EvictionInfo& eviction : evictionCatalogue()) {
-        std::cout << eviction.name << "\n  " << eviction.summary << '\n';
+        std::cout << eviction.name << (eviction.replayOnly ? " (replay only)" : "") << "\n  " << eviction.summary
+                  << '\n'
+                  << "  parameters: " << parametersOf(eviction) << '\n';
+        if (!eviction.source.empty()) std::cout << "  source: " << eviction.source << '\n';
     }
 }
 

@@ -36,13 +36,15 @@ protected:
 TEST_F(BadOption, UnknownNamesAreRefusedWithThoseThatExist) {
     expectWithPrompt(2, {"--policy", "magic"}, {"magic", "on-demand", "pre-gated"});
     expectWithPrompt(2, {"--policy", "resident,magic"}, {"magic"});
-    expectWithPrompt(2, {"--eviction", "fifo"}, {"fifo", "lru", "lfu"});
+    expectWithPrompt(2, {"--eviction", "magic"}, {"magic", "lru", "lfu"});
     expectWithPrompt(2, {"--device", "tpu"}, {"tpu", "cpu"});
     expectWithPrompt(2, {"--io", "mmap"}, {"mmap", "direct", "buffered"});
     expectWithPrompt(2, {"--record", "everything"}, {"everything", "routing"});
     expectWithPrompt(2, {"--record", "router"}, {"router", "routing"});
     expectWithPrompt(2, {"--record", "deep:layers=0-3"}, {"deep", "routing"});
     expectWithPrompt(2, {"--policy", "on-demand:depth=2"}, {"on-demand", "parameters"});
+    expectWithPrompt(2, {"--eviction", "lru:depth=2"}, {"lru", "depth", "scope"});
+    expectWithPrompt(2, {"--eviction", "slru:probation=3"}, {"slru", "probation", "from 0 to 1"});
 }
 
 TEST_F(BadOption, OneOptionTwiceIsRefused) {
@@ -52,6 +54,7 @@ TEST_F(BadOption, OneOptionTwiceIsRefused) {
 TEST_F(BadOption, BeladyIsForReplayOnly) {
     expectWithPrompt(2, {"--policy", "belady"}, {"belady", "replay"});
     expectWithPrompt(2, {"--eviction", "belady-bypass"}, {"belady-bypass", "replay"});
+    expectWithPrompt(2, {"--eviction", "lru,belady:scope=layer"}, {"belady", "replay"});
 }
 
 TEST_F(BadOption, ACudaDeviceIsNotInThisBuild) { expectWithPrompt(1, {"--device", "cuda"}, {"CUDA", "--device cpu"}); }
