@@ -13,8 +13,8 @@
 namespace expertscope {
 namespace {
 
-constexpr double kMargin = 0.05;   ///< of an interval, beyond the replay's own error
-constexpr double kAlike = 0.01;    ///< speeds closer than this are one speed
+constexpr double kMargin = 0.05;  ///< of an interval, beyond the replay's own error
+constexpr double kAlike = 0.01;   ///< speeds closer than this are one speed
 const std::vector<std::string> kEvictions{"lru", "lfu", "lfru", "slru", "arc"};
 
 /// Why a policy is not replayed; empty where it is.
@@ -24,11 +24,12 @@ std::string obstacle(const PolicyInfo& policy, const ReplayBench& bench, const A
         return question.budget < model.totalExpertBytes ? "the experts do not all fit" : std::string();
     if (policy.needsPreGates && !model.hasPreGates) return "the checkpoint has no pre-gates";
     if (!policy.prepared.empty()) return fmt::format("needs what 'prepare --for {}' collects", policy.name);
-    if (policy.needsCosts && !bench.entry().description.costs.known())
-        return "decides by costs that this run did not measure";
+    if ((policy.needsCosts || makePolicy(policy.name)->computesInPlace()) && !bench.entry().description.costs.known())
+        return "computes where experts lie, and this run did not measure what that costs here";
     if (policy.exact) return {};
     const auto known = question.fidelity.find(policy.name);
-    if (known == question.fidelity.end()) return "approximate, and its fidelity was not measured: run it with --fidelity";
+    if (known == question.fidelity.end())
+        return "approximate, and its fidelity was not measured: run it with --fidelity";
     if (known->second.rise() > question.mostRise)
         return fmt::format("approximate: perplexity rises by {:.1f} %", 100 * known->second.rise());
     return {};
@@ -66,9 +67,8 @@ void rank(std::vector<AdvisedChoice>& choices) {
         while (last < choices.size() && speed(choices[last]) >= speed(choices[first]) * (1 - kAlike))
             ++last;
         std::stable_sort(choices.begin() + static_cast<std::ptrdiff_t>(first),
-                         choices.begin() + static_cast<std::ptrdiff_t>(last), [](const auto& a, const auto& b) {
-                             return a.replay.what.budget < b.replay.what.budget;
-                         });
+                         choices.begin() + static_cast<std::ptrdiff_t>(last),
+                         [](const auto& a, const auto& b) { return a.replay.what.budget < b.replay.what.budget; });
         first = last;
     }
 }
@@ -82,8 +82,9 @@ Advice advise(const ReplayBench& bench, const AdviceQuestion& question, int thre
                                      formatBytes(std::max(question.budget, Bytes(0))), model.name,
                                      formatBytes(model.expertBytes)));
     if (!bench.times())
-        throw BadInputError("The run recorded no spans, so speeds cannot be predicted: record one with --record "
-                            "routing,spans,predictions.");
+        throw BadInputError(
+            "The run recorded no spans, so speeds cannot be predicted: record one with --record "
+            "routing,spans,predictions.");
     AdviceQuestion asked = question;
     asked.budget = std::min(question.budget, model.totalExpertBytes);
 
@@ -107,8 +108,8 @@ Advice advise(const ReplayBench& bench, const AdviceQuestion& question, int thre
         if (!replay.missing.empty()) {
             if (std::ranges::find(advice.passedOver, replay.what.policy, &PassedOver::policy) ==
                 advice.passedOver.end())
-                advice.passedOver.push_back({replay.what.policy, fmt::format("the recording lacks {}",
-                                                                             fmt::join(replay.missing, ", "))});
+                advice.passedOver.push_back(
+                    {replay.what.policy, fmt::format("the recording lacks {}", fmt::join(replay.missing, ", "))});
             continue;
         }
         const double speed = replay.decodeTokensPerSecond;

@@ -17,9 +17,9 @@ struct MeasuredFidelity {
 };
 
 struct AdviceQuestion {
-    Bytes budget;                             ///< expert bytes that the memory has room for
-    std::optional<LinkSpec> link;             ///< absent: the link that the run had
-    std::map<std::string, MeasuredFidelity> fidelity;  ///< by policy name
+    Bytes budget;                                        ///< expert bytes that the memory has room for
+    std::optional<LinkSpec> link{};                      ///< absent: the link that the run had
+    std::map<std::string, MeasuredFidelity> fidelity{};  ///< by policy name
     /// An approximate policy is considered where its perplexity rises by no more than this.
     double mostRise = 0.03;
 };

@@ -199,7 +199,8 @@ DrawList WhatIfModel::speedChart(const Theme& theme) const {
         std::optional<QPointF> last;
         for (int at = 0; at < static_cast<int>(grid().size()); ++at) {
             const auto found = m_results.find({keyOf(m_series[static_cast<std::size_t>(s)]), at});
-            if (found == m_results.end()) continue;
+            // What lacks its predictions would be drawn as if it never prefetched.
+            if (found == m_results.end() || !found->second.missing.empty()) continue;
             const QPointF here(100 * grid()[static_cast<std::size_t>(at)], found->second.decodeTokensPerSecond);
             list.rects.push_back(mark(here, 0.7, tall * 0.014, color(s, theme)));
             if (last) line(*last, here, color(s, theme));
@@ -214,6 +215,12 @@ DrawList WhatIfModel::speedChart(const Theme& theme) const {
         list.texts.push_back({*measured + QPointF(1.6, tall * 0.03), "measured", theme.text()});
     }
     return list;
+}
+
+bool WhatIfModel::lacks(const WhatIfSeries& series) const {
+    return std::ranges::any_of(m_results, [&](const auto& entry) {
+        return entry.first.first == keyOf(series) && !entry.second.missing.empty();
+    });
 }
 
 double WhatIfModel::fastest() const {

@@ -69,6 +69,8 @@ public:
     /// Value axis: tok/s.
     DrawList speedChart(const Theme& theme) const;
     double fastest() const;
+    /// Whether the recording lacks what the policy asks for, so that no speed of it is drawn.
+    bool lacks(const WhatIfSeries& series) const;
     QColor color(int series, const Theme& theme) const;
     /// What the sliders ask, answered from the curve: one paragraph.
     QString answer() const;

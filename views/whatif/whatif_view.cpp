@@ -279,7 +279,9 @@ void WhatIfView::draw() {
                                     {tr("at most, dashed"), m_theme->text()}};
     for (int i = 0; i < static_cast<int>(m_model.series().size()); ++i) {
         const WhatIfSeries& series = m_model.series()[static_cast<std::size_t>(i)];
-        (series.speed ? speeds : hits).push_back({series.name, m_model.color(i, *m_theme)});
+        const QString name =
+            m_model.lacks(series) ? tr("%1 (the run lacks what it needs)").arg(series.name) : series.name;
+        (series.speed ? speeds : hits).push_back({name, m_model.color(i, *m_theme)});
     }
     m_hits.legend->setEntries(hits);
     m_speeds.legend->setEntries(speeds);

@@ -92,6 +92,19 @@ TEST(WhatIfModel, ForgetsSpeedsButNotHitRatesWhenTheLinkChanges) {
     EXPECT_EQ(b.model.rows()[0][1].text, "lfu");
 }
 
+TEST(WhatIfModel, DrawsNoSpeedOfAPolicyWhosePredictionsWereNotRecorded) {
+    Bench b;
+    const WhatIfSeries preGated{"pre-gated", "pre-gated", "lru", true};
+    b.bound(b.last());
+    b.model.setSeries({preGated});
+    const auto before = b.model.speedChart(Theme::light()).rects.size();
+    const ReplayResult replayed = b.bench->replay(b.model.caseOf(preGated, 6), Settle::Admit);
+    ASSERT_FALSE(replayed.missing.empty());
+    b.model.take(preGated, 6, replayed);
+    EXPECT_TRUE(b.model.lacks(preGated));
+    EXPECT_EQ(b.model.speedChart(Theme::light()).rects.size(), before);
+}
+
 TEST(WhatIfModel, MarksTheCliffTheSliderAndWhatWasMeasured) {
     Bench b;
     const DrawList list = b.model.hitChart(Theme::light());
