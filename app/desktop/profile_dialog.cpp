@@ -13,6 +13,7 @@
 #include <QLineEdit>
 #include <QPlainTextEdit>
 #include <QPushButton>
+#include <QScrollArea>
 #include <QSpinBox>
 #include <QStackedWidget>
 #include <QStandardPaths>
@@ -27,6 +28,8 @@ namespace expertscope {
 namespace {
 
 constexpr double kFirstShare = 0.25;
+/// Of the list of policies, in pixels; the rest is scrolled.
+constexpr int kPoliciesHeight = 190;
 enum PromptKind { kBundled, kText, kFile };
 
 struct RecordChoice {
@@ -85,6 +88,7 @@ ProfileDialog::ProfileDialog(const QStringList& recentModels, QWidget* parent)
       m_file(new QLineEdit(this)),
       m_eviction(new QComboBox(this)),
       m_budget(new BudgetSlider(this)),
+      m_moreBudgets(new QLineEdit(this)),
       m_link(new QComboBox(this)),
       m_tokens(new QSpinBox(this)),
       m_session(new QLineEdit(this)),
@@ -94,11 +98,16 @@ ProfileDialog::ProfileDialog(const QStringList& recentModels, QWidget* parent)
     setWindowTitle("Profile a model");
     setAttribute(Qt::WA_DeleteOnClose);
     for (const EvictionInfo& info : evictionCatalogue()) {
+        if (info.replayOnly) continue;
         m_eviction->addItem(QString::fromStdString(info.name));
         m_eviction->setItemData(m_eviction->count() - 1, QString::fromStdString(info.summary), Qt::ToolTipRole);
     }
     for (const LinkChoice& choice : kLinkChoices)
         m_link->addItem(choice.text, QString(choice.link));
+    m_moreBudgets->setObjectName("profileMoreBudgets");
+    m_moreBudgets->setPlaceholderText("other budgets to compare with: 10%, 50%, 4MiB");
+    m_moreBudgets->setToolTip("Every policy runs once at each budget.");
+    connect(m_moreBudgets, &QLineEdit::textChanged, this, &ProfileDialog::check);
     m_link->setEditable(true);
     m_link->setToolTip(
         "Paces transfers like a slower or faster link: bandwidth@latency. Paced runs are marked as such.");
@@ -112,6 +121,7 @@ ProfileDialog::ProfileDialog(const QStringList& recentModels, QWidget* parent)
     form->addRow("Prompts", makePrompts());
     form->addRow("Policies", makePolicies());
     form->addRow("Budget", m_budget);
+    form->addRow("Also at", m_moreBudgets);
     auto* eviction = new QLabel("Eviction", this);
     auto* tokens = new QLabel("Tokens", this);
     form->addRow("Link", row({m_link, eviction, m_eviction, tokens, m_tokens}, 0));
@@ -125,7 +135,7 @@ ProfileDialog::ProfileDialog(const QStringList& recentModels, QWidget* parent)
     m_problem->setWordWrap(true);
     layout->addWidget(m_problem);
     layout->addWidget(makeButtons());
-    resize(880, 500);
+    resize(900, 640);
     connect(m_budget, &BudgetSlider::changed, this, &ProfileDialog::check);
     connect(m_link, &QComboBox::editTextChanged, this, &ProfileDialog::check);
     askForModel();
@@ -189,9 +199,16 @@ QWidget* ProfileDialog::makePrompts() {
 }
 
 QWidget* ProfileDialog::makePolicies() {
-    auto* holder = new QWidget(this);
+    // There are more of them than a dialog is tall.
+    auto* scroll = new QScrollArea(this);
+    scroll->setWidgetResizable(true);
+    scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+    scroll->setMinimumHeight(kPoliciesHeight);
+    scroll->setAccessibleName("Policies");
+    auto* holder = new QWidget(scroll);
+    scroll->setWidget(holder);
     auto* grid = new QGridLayout(holder);
-    grid->setContentsMargins(0, 0, 0, 0);
+    grid->setContentsMargins(6, 4, 6, 4);
     grid->setColumnStretch(2, 1);
     int at = 0;
     for (const PolicyInfo& info : policyCatalogue()) {
@@ -200,14 +217,18 @@ QWidget* ProfileDialog::makePolicies() {
         box->setChecked(first_run::kPolicies.contains(box->text()));
         auto* summary = new QLabel(QString::fromStdString(info.summary), holder);
         summary->setWordWrap(true);
-        summary->setToolTip(info.source.empty() ? QString() : "Source: " + QString::fromStdString(info.source));
+        QStringList more;
+        if (!info.source.empty()) more << "Source: " + QString::fromStdString(info.source);
+        if (!info.needs.empty()) more << "Needs " + QString::fromStdString(info.needs);
+        if (!info.parameters.empty()) more << "Parameters: " + QString::fromStdString(info.parameters);
+        summary->setToolTip(more.join('\n'));
         grid->addWidget(box, at, 0);
         grid->addWidget(badge(info.exact, holder), at, 1);
         grid->addWidget(summary, at++, 2);
         connect(box, &QCheckBox::toggled, this, &ProfileDialog::check);
         m_policies[info.name] = box;
     }
-    return holder;
+    return scroll;
 }
 
 QWidget* ProfileDialog::makeRecord() {
@@ -300,7 +321,10 @@ ProfileJob ProfileDialog::job() const {
         if (m_policies.at(info.name)->isChecked()) job.policies << QString::fromStdString(info.name);
     }
     job.eviction = m_eviction->currentText();
-    job.budget = m_budget->argument();
+    QStringList budgets{m_budget->argument()};
+    for (const QString& more : m_moreBudgets->text().split(',', Qt::SkipEmptyParts))
+        if (const QString budget = more.trimmed(); !budget.isEmpty() && !budgets.contains(budget)) budgets << budget;
+    job.budget = budgets.join(',');
     // A preset's text carries an explanation; what was typed is the link itself.
     const int preset = m_link->findText(m_link->currentText());
     job.link = preset >= 0 ? m_link->itemData(preset).toString() : m_link->currentText().trimmed();
@@ -324,6 +348,8 @@ QString ProfileDialog::problem() const {
         }
         if (chosen.policies.isEmpty()) return "No policy is chosen: tick at least one.";
         if (chosen.session.isEmpty()) return "There is no session file: say where to record.";
+        for (const QString& budget : chosen.budget.split(','))
+            static_cast<void>(parseSize(budget.toStdString(), "the budget"));
         if (!chosen.link.isEmpty()) static_cast<void>(parseLink(chosen.link.toStdString()));
     } catch (const Error& error) { return QString::fromUtf8(error.what()); }
     return {};

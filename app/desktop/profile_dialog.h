@@ -60,6 +60,7 @@ private:
     std::map<std::string, QCheckBox*> m_policies;
     QComboBox* m_eviction;
     BudgetSlider* m_budget;
+    QLineEdit* m_moreBudgets;
     QComboBox* m_link;
     QSpinBox* m_tokens;
     std::map<std::string, QCheckBox*> m_record;

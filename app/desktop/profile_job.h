@@ -15,7 +15,7 @@ struct ProfileJob {
     QString prompt;        ///< the text, or the file's path
     QStringList policies;  ///< one run each
     QString eviction = "lru";
-    QString budget = "25%";  ///< as --budget takes it
+    QString budget = "25%";  ///< as --budget takes it: one, or several separated by commas
     QString link;            ///< as --link takes it; empty: transfers are not paced
     int tokens = 64;         ///< a request
     QStringList record = {"routing", "spans", "norms", "predictions"};
@@ -37,13 +37,12 @@ QString sessionFolder();
 QString newSessionPath(const QString& model);
 
 /// The first-run job, "Profile the bundled model": twelve domain prompts under three policies, on a link so slow that a
-/// person can watch. Without `prefetch-all`, which would move the whole model for every token and take minutes on it.
-/// tools/start plays the same job where there is no display.
+/// person can watch (20 to 30 seconds each). tools/start plays the same job where there is no display.
 namespace first_run {
 inline constexpr int kTokensPerPrompt = 160;
 inline constexpr const char* kBudget = "25%";
 inline constexpr const char* kLink = "200MB/s@20us";
-inline const QStringList kPolicies = {"resident", "on-demand", "pre-gated"};
+inline const QStringList kPolicies = {"on-demand", "moe-infinity", "pre-gated"};
 }  // namespace first_run
 
 /// The first-run job, writing to a new session. Throws FailedError when the bundled prompts are missing.

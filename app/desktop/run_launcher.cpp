@@ -101,12 +101,11 @@ void RunLauncher::handleEnd(int exitCode, QProcess::ExitStatus status) {
     m_patience.stop();
     readLines();
     if (const QByteArray rest = m_splitter.rest(); !rest.isEmpty()) handleLine(rest);
-    if (m_stopping) {
+    const bool normal = status == QProcess::NormalExit;
+    if (m_stopping || (normal && exitCode == kInterruptedExit)) {
         emit finished(JobEnd::Stopped, {});
-    } else if (status == QProcess::NormalExit && exitCode == 0) {
+    } else if (normal && exitCode == 0) {
         emit finished(JobEnd::Complete, {});
-    } else if (status == QProcess::NormalExit && exitCode == kInterruptedExit) {
-        emit finished(JobEnd::Stopped, {});
     } else {
         emit finished(JobEnd::Failed, endSentence(exitCode, status));
     }

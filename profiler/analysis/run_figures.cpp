@@ -157,8 +157,9 @@ Estimate speedRatio(const RunFigures& a, const RunFigures& b) {
 }
 
 std::string verdict(const RunFigures& a, const RunFigures& b) {
-    const std::string nameA = runName(a.description), nameB = runName(b.description);
     const Estimate ratio = speedRatio(a, b);
+    if (ratio.value < 1) return verdict(b, a);  // the faster one is the sentence's subject
+    const std::string nameA = runName(a.description), nameB = runName(b.description);
     if (ratio.samples == 0) return fmt::format("{} and {} have no request in common to compare.", nameB, nameA);
     if (ratio.samples == 1)
         return fmt::format(

@@ -4,11 +4,13 @@
 #include <QCheckBox>
 #include <QComboBox>
 #include <QGuiApplication>
+#include <QLineEdit>
 #include <QPlainTextEdit>
 #include <QPushButton>
 
 #include <gtest/gtest.h>
 
+#include "engine/offload/policy_registry.h"
 #include "session_fixture.h"
 
 namespace expertscope {
@@ -38,15 +40,31 @@ TEST_F(ProfileDialogTest, IsReadyToProfileTheBundledModel) {
 TEST_F(ProfileDialogTest, StartsTheJobThatItShows) {
     std::optional<ProfileJob> started;
     QObject::connect(dialog.get(), &ProfileDialog::startRequested, [&](const ProfileJob& job) { started = job; });
-    policy("resident")->setChecked(false);
+    policy("moe-infinity")->setChecked(false);
     start()->click();
     ASSERT_TRUE(started);
     EXPECT_EQ(started->policies, (QStringList{"on-demand", "pre-gated"}));
 }
 
+TEST_F(ProfileDialogTest, TakesSeveralBudgetsAtOnce) {
+    auto* more = dialog->findChild<QLineEdit*>("profileMoreBudgets");
+    const QString one = dialog->job().budget;
+    more->setText("10%, 50%," + one);
+    EXPECT_EQ(dialog->job().budget, one + ",10%,50%");
+    EXPECT_TRUE(start()->isEnabled());
+    more->setText("much");
+    EXPECT_FALSE(start()->isEnabled());
+    EXPECT_TRUE(dialog->problem().contains("much")) << dialog->problem().toStdString();
+}
+
+TEST_F(ProfileDialogTest, OffersNoEvictionThatOnlyAReplayCanDo) {
+    for (const QComboBox* box : dialog->findChildren<QComboBox*>())
+        EXPECT_EQ(box->findText("belady"), -1);
+}
+
 TEST_F(ProfileDialogTest, SaysWhyItCannotStartWithoutAPolicy) {
-    for (const char* name : {"resident", "on-demand", "prefetch-all", "pre-gated"})
-        policy(name)->setChecked(false);
+    for (const PolicyInfo& info : policyCatalogue())
+        policy(info.name.c_str())->setChecked(false);
     EXPECT_FALSE(start()->isEnabled());
     EXPECT_TRUE(dialog->problem().contains("policy"));
 }
