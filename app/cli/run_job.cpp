@@ -70,6 +70,7 @@ private:
 void RunJob::prepare(const OpenSession& openSession) {
     EngineOptions options = m_plan.variant.options;
     options.record = m_context.record;
+    options.countRouting = m_context.fidelity;
     m_engine =
         std::make_unique<Engine>(m_context.model.checkpoint, m_context.model.tokenizerOrNull(), options, m_watcher);
     describe();
@@ -79,6 +80,9 @@ void RunJob::prepare(const OpenSession& openSession) {
         m_outcome.id = m_recorder->run();
     }
     m_watcher.recordTo(m_recorder.get());
+    if (!m_plan.calibrated.empty())
+        m_watcher.onDiagnostic(
+            {.time = sessionNow(), .name = "calibrated", .severity = Severity::Info, .sentence = m_plan.calibrated});
     m_watcher.watch(m_engine.get(), m_outcome.description.plannedTokens);
     m_context.progress.runStarted(m_watcher.state(), m_outcome.description, m_outcome.id);
 }
@@ -141,7 +145,9 @@ void RunJob::measureFidelity() {
         });
     }
     resident.finish();
-    m_outcome.summary.fidelityJson = meter.result().toJson().dump();
+    Json fidelity = meter.result().toJson();
+    fidelity.update(routingJson(m_outcome.summary.routing));
+    m_outcome.summary.fidelityJson = fidelity.dump();
 }
 
 /// Ends the run in the session. The first failure is the one that is told.

@@ -40,6 +40,7 @@ struct RunPlan {
     int number = 1;                ///< from 1, of RunContext::runs
     int repeat = 0;                ///< from 0
     std::filesystem::path logits;  ///< empty: not written
+    std::string calibrated{};      ///< how its policy's tables came about, for the session; empty: they were given
 };
 
 /// What came of a run.

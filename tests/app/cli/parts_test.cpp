@@ -80,6 +80,22 @@ TEST(Fidelity, MatchesDistributionsComputedByHand) {
     EXPECT_NEAR(f.residentPerplexity, 4, 1e-5);
 }
 
+TEST(RoutingShares, AreOfAllChoicesAndOfTheRoutersMass) {
+    RoutingChanges changes;
+    for (const double weight : {0.5, 0.25, 0.125, 0.125})
+        changes.all.add(weight);
+    changes.of(SelectionAction::Dropped).add(0.125);
+    changes.of(SelectionAction::Substituted).add(0.25);
+    changes.rerouted.add(0.5);
+    changes.rerouted.add(0.125);
+    const Json shares = routingJson(changes);
+    EXPECT_EQ(shares["dropped"], Json({{"share", 0.25}, {"router_mass", 0.125}}));
+    EXPECT_EQ(shares["substituted"], Json({{"share", 0.25}, {"router_mass", 0.25}}));
+    EXPECT_EQ(shares["low_precision"], Json({{"share", 0.0}, {"router_mass", 0.0}}));
+    EXPECT_EQ(shares["rerouted"], Json({{"share", 0.5}, {"router_mass", 0.625}}));
+    EXPECT_EQ(routingJson({})["dropped"], Json({{"share", 0.0}, {"router_mass", 0.0}}));
+}
+
 std::vector<std::size_t> firsts(const std::vector<ScoreWindow>& windows) {
     std::vector<std::size_t> list;
     for (const ScoreWindow& window : windows)
@@ -159,6 +175,20 @@ TEST(EngineVariants, AreEveryCombinationPoliciesOutermost) {
     EXPECT_EQ(variants[1].options.budget.bytes.count(), 1 << 20);
     EXPECT_EQ(variants[2].options.eviction, "lfu");
     EXPECT_EQ(variants[7].options.policy, "resident");
+}
+
+TEST(EngineVariants, KeepTheParametersOfPoliciesAndRules) {
+    EngineArguments arguments;
+    arguments.policies = "on-demand";
+    arguments.evictions = "lru:scope=layer,slru:probation=0.3:scope=layer,least-stale:variant=ema";
+    const auto variants = engineVariants(arguments);
+    ASSERT_EQ(variants.size(), 3U);
+    EXPECT_EQ(variants[0].options.eviction, "lru:scope=layer");
+    EXPECT_EQ(variants[1].options.eviction, "slru:probation=0.3:scope=layer");
+    arguments.evictions = "belady";
+    EXPECT_THROW(engineVariants(arguments), UsageError);
+    arguments.evictions = "lru:variant=ema";
+    EXPECT_THROW(engineVariants(arguments), UsageError);
 }
 
 TEST(RepeatCommand, NamesOneCombinationInWordsForAShell) {
