@@ -190,6 +190,7 @@ std::string repeatCommand(const RunArguments& arguments, const EngineVariant& va
     if (arguments.engine.reference) command += " --reference";
     if (arguments.engine.io != defaults.engine.io) add("--io", arguments.engine.io);
     if (!arguments.engine.link.empty()) add("--link", arguments.engine.link);
+    if (!arguments.engine.prepared.empty()) add("--prepared", arguments.engine.prepared);
     if (arguments.record != defaults.record) add("--record", arguments.record);
     if (arguments.fidelity) command += " --fidelity";
     if (!arguments.out.empty()) add("--out", arguments.out);

@@ -9,12 +9,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/cli/calibration.h"
 #include "app/cli/machine_description.h"
 #include "app/cli/run_arguments.h"
 #include "app/cli/run_job.h"
 #include "app/cli/run_json.h"
 #include "app/cli/run_text.h"
 #include "engine/base/error.h"
+#include "engine/offload/policy_registry.h"
 
 namespace expertscope {
 namespace {
@@ -53,16 +55,18 @@ public:
 
 private:
     void runAll();
+    void calibrateFor(const RunContext& context);
     std::vector<RunPlan> plans() const;
     SessionWriter* openSession();
     int report() const;
 
     const RunArguments& m_arguments;
-    const std::vector<EngineVariant> m_variants;
+    std::vector<EngineVariant> m_variants;
     const std::unique_ptr<Progress> m_progress;
     StopSignal m_stop;
     std::vector<GenerationRequest> m_requests;
     std::unique_ptr<SessionWriter> m_writer;
+    std::optional<Calibration> m_calibration;
     std::vector<RunOutcome> m_outcomes;
 };
 
@@ -76,11 +80,20 @@ std::vector<RunPlan> RunCommand::plans() const {
     for (const EngineVariant& variant : m_variants) {
         for (int repeat = 0; repeat < m_arguments.repeat; ++repeat) {
             const int number = static_cast<int>(plans.size()) + 1;
-            plans.push_back(
-                {variant, repeatCommand(m_arguments, variant), number, repeat, logitsFile(m_arguments.logits, number)});
+            const bool calibrated = m_calibration && variant.options.prepared == m_calibration->prepared;
+            plans.push_back({variant, repeatCommand(m_arguments, variant), number + (m_calibration ? 1 : 0), repeat,
+                             logitsFile(m_arguments.logits, number), calibrated ? m_calibration->sentence() : ""});
         }
     }
     return plans;
+}
+
+/// Collects what policies need beforehand and was not given; the runs that lacked it go on with the result.
+void RunCommand::calibrateFor(const RunContext& context) {
+    m_calibration = calibrate(context, m_arguments, m_variants, [this] { return openSession(); });
+    for (EngineVariant& variant : m_variants)
+        if (!missingTables(variant.options.policy, variant.options.prepared.get()).empty())
+            variant.options.prepared = m_calibration->prepared;
 }
 
 void RunCommand::runAll() {
@@ -92,7 +105,7 @@ void RunCommand::runAll() {
     const ModelFacts facts = model.facts();
     m_requests = makeRequests(m_arguments, model);
     tellIgnoredBudget(m_variants, m_arguments);
-    const std::vector<RunPlan> planned = plans();
+    const bool calibrates = !missingTables(m_variants).empty();
     const RunContext context{.model = model,
                              .facts = facts,
                              .requests = m_requests,
@@ -102,8 +115,9 @@ void RunCommand::runAll() {
                              .machineJson = machineDescription(),
                              .progress = *m_progress,
                              .stop = m_stop,
-                             .runs = static_cast<int>(planned.size())};
-    for (const RunPlan& plan : planned) {
+                             .runs = static_cast<int>(plans().size()) + (calibrates ? 1 : 0)};
+    if (calibrates) calibrateFor(context);
+    for (const RunPlan& plan : plans()) {
         if (m_stop.received()) break;
         m_outcomes.push_back(makeRun(context, plan, [this] { return openSession(); }));
     }
@@ -116,8 +130,16 @@ int RunCommand::report() const {
         for (const RunOutcome& outcome : m_outcomes)
             runs.push_back(runJson(outcome, m_requests));
         const Json session = m_arguments.out.empty() ? Json(nullptr) : Json(m_arguments.out);
-        printJson({{"session", session}, {"runs", std::move(runs)}});
+        Json summary = {{"session", session}, {"runs", std::move(runs)}, {"repeats", repeatsJson(m_outcomes)}};
+        if (m_calibration)
+            summary["calibration"] = {
+                {"run_id", m_calibration->run.value() > 0 ? Json(m_calibration->run.value()) : Json(nullptr)},
+                {"tables", m_calibration->tables},
+                {"requests", m_calibration->requests},
+                {"tokens", m_calibration->tokens}};
+        printJson(summary);
     } else {
+        if (m_calibration) std::cout << m_calibration->sentence() << '\n';
         for (const RunOutcome& outcome : m_outcomes)
             std::cout << runText(outcome, m_requests) << '\n';
         if (!m_arguments.out.empty()) std::cout << "session " << m_arguments.out << '\n';

@@ -98,6 +98,15 @@ void ExpertCache::start() {
                                   .sentence = "The file system refuses direct reads: expert bytes are read through the "
                                               "page cache and dropped from it afterwards, so transfers may be faster "
                                               "than the disk."});
+    for (const std::string& table : m_policyInfo.startsFrom)
+        if (m_policy->usesPrepared() && !(m_context.prepared && m_context.prepared->find(table)))
+            m_observer->onDiagnostic(
+                {.time = sessionNow(),
+                 .name = "cold_start",
+                 .severity = Severity::Info,
+                 .sentence = fmt::format("Policy '{}' starts without '{}', which it gathers as it runs: 'expertscope "
+                                         "prepare' collects it beforehand, for --prepared.",
+                                         m_policyInfo.name, table)});
     m_step = StepIndex(-1);
     m_layer = LayerIndex(-1);
     m_planner.preload(m_commands);

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/offload/policy_registry.h"
+#include "tests/engine/offload/prepared_sample.h"
 
 namespace expertscope {
 namespace {
@@ -30,12 +31,13 @@ public:
 struct Fixture {
     Fixture(const char* policyName, OffloadShape wanted)
         : shape(wanted),
-          context{.shape = wanted},
+          prepared(test::samplePrepared(wanted)),
+          context{.shape = wanted, .costs = {}, .prepared = &prepared},
           policy(makePolicy(policyName)),
           rule(makeEviction("lru")),
           planner(context, *policy, rule.get()) {}
 
-    void begin(int layer, std::vector<int> chosen) {
+    void begin(int layer, const std::vector<int>& chosen) {
         experts.clear();
         for (const int expert : chosen)
             experts.emplace_back(expert);
@@ -63,13 +65,14 @@ struct Fixture {
     }
     std::vector<int> demanded() const { return brought(TransferPurpose::Demand); }
     std::vector<int> prefetched() const { return brought(TransferPurpose::Prefetch); }
-    void runLayer(int layer, std::vector<int> chosen) {
-        begin(layer, std::move(chosen));
+    void runLayer(int layer, const std::vector<int>& chosen) {
+        begin(layer, chosen);
         while (wave()) {}
         planner.endLayer(releases, commands);
     }
 
     OffloadShape shape;
+    PreparedData prepared;
     OffloadContext context;
     std::unique_ptr<Policy> policy;
     std::unique_ptr<EvictionRule> rule;
@@ -190,7 +193,7 @@ TEST_P(EveryPolicy, RunsEachExpertOnceInASlotOfItsOwnAndKeepsTheBudget) {
     OffloadShape shape{.layers = 4, .experts = 16, .topK = 4, .slots = slots};
     if (makePolicy(name)->keepsAllResident()) shape.slots = shape.total();  // whatever the budget
     Fixture f(name.c_str(), shape);
-    if (f.policy->keepsAllResident()) f.planner.preload(f.commands);
+    f.planner.preload(f.commands);
     std::mt19937 random(3);
     std::set<int> inSlots;  // flat experts, as the commands say
     for (const SlotCommand& command : f.commands)
@@ -213,6 +216,8 @@ TEST_P(EveryPolicy, RunsEachExpertOnceInASlotOfItsOwnAndKeepsTheBudget) {
                 EXPECT_LE(static_cast<int>(inSlots.size()), shape.slots);
             };
             std::multiset<int> executed;
+            for (const ExpertAccess& access : f.planner.accesses())
+                if (access.inPlace()) executed.insert(access.expert.value());
             while (f.wave()) {
                 apply();
                 for (const int expert : f.ran()) {
@@ -231,10 +236,14 @@ TEST_P(EveryPolicy, RunsEachExpertOnceInASlotOfItsOwnAndKeepsTheBudget) {
 }
 
 TEST_P(EveryPolicy, MakesTheSameDecisionsTwice) {
-    const auto& [name, slots] = GetParam();
+    const std::string& name = std::get<0>(GetParam());
+    const int slots = std::get<1>(GetParam());
     const auto decisions = [&] {
         Fixture f(name.c_str(), {.layers = 3, .experts = 12, .topK = 2, .slots = slots});
         std::vector<std::tuple<int, int, int>> log;
+        f.planner.preload(f.commands);
+        for (const SlotCommand& c : f.commands)
+            log.emplace_back(f.shape.flat(c.expert), c.slot.value(), -1);
         std::mt19937 random(5);
         for (int step = 0; step < 40; ++step) {
             for (int layer = 0; layer < 3; ++layer) {
@@ -247,6 +256,8 @@ TEST_P(EveryPolicy, MakesTheSameDecisionsTwice) {
                         log.emplace_back(f.shape.flat(c.expert), c.slot.value(),
                                          c.victim ? f.shape.flat(*c.victim) : -1);
                 };
+                for (const ExpertAccess& access : f.planner.accesses())
+                    if (access.inPlace()) log.emplace_back(access.expert.value(), -1, -1);
                 while (f.wave())
                     note();
                 f.planner.endLayer(f.releases, f.commands);
