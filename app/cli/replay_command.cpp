@@ -14,6 +14,7 @@
 #include "app/cli/replay_output.h"
 #include "engine/base/error.h"
 #include "engine/offload/policy_registry.h"
+#include "profiler/analysis/prepared_tables.h"
 #include "profiler/replay/cost_file.h"
 
 namespace expertscope {
@@ -96,9 +97,11 @@ std::vector<ReplayCase> casesOf(const ReplayArguments& arguments, const ReplayBe
 std::unique_ptr<ReplayBench> load(const ReplayArguments& arguments, const std::string& session) {
     const SessionReader reader(session);
     RecordedRun run = readRecordedRun(reader, chosenRun(reader, arguments.run));
+    PreparedData prepared = arguments.prepared.empty() ? calibratedTables(reader, run.entry.description)
+                                                       : PreparedData::load(arguments.prepared);
     if (arguments.cost != "measured") run.times = readCostFile(arguments.cost, run.trace);
     auto bench = std::make_unique<ReplayBench>(std::move(run));
-    if (!arguments.prepared.empty()) bench->setPrepared(PreparedData::load(arguments.prepared));
+    if (!prepared.empty()) bench->setPrepared(std::move(prepared));
     return bench;
 }
 

@@ -58,7 +58,7 @@ struct RunDescription {
     std::string io;    ///< "direct" | "buffered"
     bool reference = false;
     RecordSet record;
-    OffloadCosts costs;       ///< by which the policy decided; zero where it asked for none
+    OffloadCosts costs;       ///< measured where the policy decides by them or computes in place; else zero
     std::string command;      ///< command line that repeats the run
     std::string machineJson;  ///< CPU, cores, memory, kernel, versions
     std::string startedUtc;   ///< ISO 8601

@@ -48,9 +48,9 @@ std::vector<BlockLatency> latencies(std::vector<std::vector<double>> blockMs) {
     return latencies;
 }
 
-/// The options with the costs that the policy decides by.
+/// The options with the costs that the policy decides by, or that a replay needs to know how long it computes in place.
 EngineOptions withCosts(EngineOptions options, const Checkpoint& checkpoint, const Kernels& kernels) {
-    if (!policyInfo(options.policy).needsCosts)
+    if (!policyInfo(options.policy).needsCosts && !makePolicy(options.policy)->computesInPlace())
         options.costs = {};
     else if (!options.costs.known())
         options.costs = measureCosts(checkpoint, kernels, options.io, options.link);

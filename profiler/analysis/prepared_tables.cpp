@@ -7,6 +7,9 @@
 
 #include <fmt/format.h>
 
+#include "engine/offload/policy_registry.h"
+#include "profiler/analysis/run_trace.h"
+
 namespace expertscope {
 namespace {
 
@@ -88,6 +91,21 @@ PreparedTable countActivations(const TraceView& trace, const ModelFacts& model) 
         ++table.values[table.values.size() - cells + cellOf(selection, model)];
     }
     return table;
+}
+
+PreparedData calibratedTables(const SessionReader& reader, const RunDescription& run) {
+    PreparedData data;
+    const auto& known = policyCatalogue();
+    const auto info = std::ranges::find(known, run.policy.substr(0, run.policy.find(':')), &PolicyInfo::name);
+    if (info == known.end() || info->prepared.empty()) return data;
+    for (const RunEntry& entry : reader.runs()) {
+        if (entry.description.group != run.group + kCalibrationSuffix) continue;
+        data = PreparedData(run.model.fingerprint, run.model.name);
+        const RunTrace trace(reader, entry.id);
+        for (const std::string& table : info->prepared)
+            if (isCollected(table)) collectTable(table, viewOf(trace), entry.description, entry.id, data);
+    }
+    return data;
 }
 
 bool isCollected(std::string_view table) { return collectionOf(table) != nullptr; }

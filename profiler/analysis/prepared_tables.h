@@ -8,6 +8,7 @@
 #include "engine/base/run_facts.h"
 #include "engine/offload/prepared_data.h"
 #include "profiler/analysis/trace_view.h"
+#include "storage/session_reader.h"
 
 namespace expertscope {
 
@@ -23,6 +24,13 @@ PreparedTable countCoActivation(const TraceView& trace, const ModelFacts& model)
 /// [n, L, E] tokens that chose each expert: one matrix of each request's prompt and one of what was generated for it,
 /// in order; those without a choice are left out. O(selections + n · L · E).
 PreparedTable countActivations(const TraceView& trace, const ModelFacts& model);
+
+/// A calibration pass is a run of its own, whose group is that of the runs it was made for and this.
+inline constexpr const char* kCalibrationSuffix = "-calibration";
+
+/// What the calibration pass before `run` collected for its policy, counted again from their session; empty where there
+/// was none. A replay of the run starts from it.
+PreparedData calibratedTables(const SessionReader& reader, const RunDescription& run);
 
 /// Whether collectTable() knows the table.
 bool isCollected(std::string_view table);

@@ -111,8 +111,23 @@ TEST_F(Prepare, ARunThatLacksATableIsCalibratedVisiblyFirst) {
     };
     EXPECT_EQ(rows("SELECT DISTINCT label FROM request WHERE run_id=1"), (nlohmann::json{{"calibration"}}));
     EXPECT_EQ(rows("SELECT run_id FROM diagnostic WHERE name='calibrated' ORDER BY 1"), (nlohmann::json{{3}, {4}}));
-    EXPECT_EQ(rows("SELECT run_id FROM run_cost"), (nlohmann::json{{4}}));
+    EXPECT_EQ(rows("SELECT run_id FROM run_cost ORDER BY 1"), (nlohmann::json{{3}, {4}}));
     EXPECT_GT(rows("SELECT count(*) FROM selection WHERE run_id=3 AND action='in-place'")[0][0], 0);
+}
+
+TEST_F(Prepare, AReplayStartsFromWhatTheCalibrationCollected) {
+    const auto runs = run({"--policy", "static:mode=frequency,cost-model", "--budget", "25%", "--out", file("s.esdb")})
+                          .json()["runs"];
+    for (const auto& recorded : runs) {
+        const auto replayed =
+            runProgram({"replay", file("s.esdb"), "--run", std::to_string(recorded["run_id"].get<int>()), "--policies",
+                        recorded["policy"], "--evictions", "lru", "--budgets",
+                        std::to_string(recorded["budget_bytes"].get<std::int64_t>()), "--json"})
+                .json()["results"][0];
+        EXPECT_EQ(replayed["accesses"], recorded["experts"]["accesses"]) << recorded["policy"];
+        EXPECT_EQ(replayed["misses"], recorded["experts"]["misses"]) << recorded["policy"];
+        EXPECT_GT(replayed["hits"], 0);
+    }
 }
 
 TEST_F(Prepare, WithoutASessionTheCalibrationLeavesNothingBehind) {

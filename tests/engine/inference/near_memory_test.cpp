@@ -180,6 +180,7 @@ TEST_F(NearMemorySide, DescribesTheCostsThatAPolicyDecidesByAndTakesThemAsGiven)
         return Engine(*m_checkpoint, nullptr, options, nobody).describe().costs;
     };
     EXPECT_TRUE(described("monde", {}).known());
+    EXPECT_TRUE(described("static", {}).known());  // computes in place: a replay needs to know for how long
     EXPECT_FALSE(described("on-demand", {}).known());
     OffloadCosts given;
     given.transfer = Nanoseconds(5);
