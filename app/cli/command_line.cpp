@@ -10,12 +10,16 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "app/cli/advise_command.h"
 #include "app/cli/export_command.h"
+#include "app/cli/import_command.h"
 #include "app/cli/info_command.h"
 #include "app/cli/open_command.h"
 #include "app/cli/perplexity_command.h"
 #include "app/cli/policies_command.h"
+#include "app/cli/prepare_command.h"
 #include "app/cli/render_command.h"
+#include "app/cli/replay_command.h"
 #include "app/cli/run_command.h"
 #include "app/cli/sql_command.h"
 #include "app/cli/tokenize_command.h"
@@ -71,8 +75,12 @@ int runCommandLine(int argc, char** argv) {
     addPoliciesCommand(app, action);
     addTokenizeCommand(app, action);
     addPerplexityCommand(app, action);
+    addPrepareCommand(app, action);
+    addReplayCommand(app, action);
+    addAdviseCommand(app, action);
     addRenderCommand(app, action);
     addSqlCommand(app, action);
+    addImportCommand(app, action);
     addExportCommand(app, action);
 
     refuseUnknownCommand(app, std::vector<std::string>(argv + 1, argv + argc));

@@ -30,7 +30,7 @@ TEST(CommandLine, HasHelpAndVersion) {
 
 TEST(CommandLine, RefusesWhatItDoesNotKnow) {
     expectRefused(runProgram({"frobnicate"}), 2, {"frobnicate", "perplexity"});
-    expectRefused(runProgram({"replay", "s.esdb"}), 2, {"replay"});
+    expectRefused(runProgram({"rewind", "s.esdb"}), 2, {"rewind", "replay"});
     expectRefused(runProgram({"--frobnicate"}), 2, {"--frobnicate"});
     expectRefused(runProgram({"run", "--model", "demo", "--frobnicate"}), 2, {"--frobnicate", "run --help"});
     expectRefused(runProgram({"run", "--prompt", "x"}), 2, {"--model"});

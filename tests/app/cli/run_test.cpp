@@ -212,6 +212,31 @@ TEST(Run, FidelityIsPerfectForExactPoliciesAndMeasuredForApproximateOnes) {
     EXPECT_LT(approximate["kl"].get<double>(), 1.0);
     EXPECT_GT(approximate["total_variation"].get<double>(), 0.0);
     EXPECT_LT(approximate["total_variation"].get<double>(), 1.0);
+    EXPECT_EQ(exact["rerouted"]["share"], 0);
+    EXPECT_GT(approximate["rerouted"]["share"].get<double>(), 0.0);
+    EXPECT_GT(approximate["rerouted"]["router_mass"].get<double>(), 0.0);
+    EXPECT_EQ(approximate["dropped"]["share"], 0);
+}
+
+TEST(Run, GivesIntervalsOverItsRepeatsAndTheBlockLatencyOfEachLayer) {
+    const auto summary =
+        runProgram(with(kShort, {"--policy", "resident,on-demand", "--budget", "50%", "--repeat", "3"})).json();
+    ASSERT_EQ(summary["repeats"].size(), 2U);
+    for (const auto& repeats : summary["repeats"]) {
+        EXPECT_EQ(repeats["runs"], 3);
+        const auto& p50 = repeats["tpot_ms"]["p50"];
+        EXPECT_LE(p50["low"].get<double>(), p50["mean"].get<double>());
+        EXPECT_GE(p50["high"].get<double>(), p50["mean"].get<double>());
+    }
+    const auto& run = summary["runs"][0];
+    ASSERT_EQ(run["block_ms"].size(), run["model"]["layers"].get<std::size_t>());
+    double blocks = 0;
+    for (const auto& layer : run["block_ms"]) {
+        EXPECT_LE(layer["p50"].get<double>(), layer["p99"].get<double>());
+        blocks += layer["mean"].get<double>();
+    }
+    EXPECT_GT(blocks, 0);
+    EXPECT_LT(blocks, 1e3 / run["decode_tokens_per_s"].get<double>());  // a token is more than its blocks
 }
 
 TEST(Run, ResidentSaysThatItIgnoresTheBudget) {
