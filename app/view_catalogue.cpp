@@ -23,12 +23,9 @@ ViewEntry entry(const char* name, const char* title) {
 
 const std::vector<ViewEntry>& viewCatalogue() {
     static const std::vector<ViewEntry> views{
-        entry<OverviewView>("overview", "Overview"),
-        entry<ExpertsView>("experts", "Expert heat map"),
-        entry<TimelineView>("timeline", "Timeline"),
-        entry<TokensView>("tokens", "Tokens"),
-        entry<CompareView>("compare", "Compare"),
-        entry<WhatIfView>("whatif", "What if"),
+        entry<OverviewView>("overview", "Overview"), entry<ExpertsView>("experts", "Expert heat map"),
+        entry<TimelineView>("timeline", "Timeline"), entry<TokensView>("tokens", "Tokens"),
+        entry<CompareView>("compare", "Compare"),    entry<WhatIfView>("whatif", "What if"),
     };
     return views;
 }

@@ -18,6 +18,7 @@
 #include "app/cli/run_job.h"
 #include "app/resource_paths.h"
 #include "engine/base/error.h"
+#include "profiler/analysis/prepared_tables.h"
 
 namespace expertscope {
 namespace {
@@ -85,16 +86,20 @@ void calibrate(const std::string& modelName, const std::string& link, const std:
 
 bool isModel(const std::string& subject) { return subject == "demo" || std::filesystem::is_directory(subject); }
 
-/// The run asked for, else the last that can be replayed with times.
-RunId chosenRun(const SessionReader& reader, int wanted) {
-    if (wanted != 0) return reader.run(RunId(wanted)).id;
+/// The run asked for, else the last that can be replayed with times; where no link is given, of those that moved
+/// experts, or nothing would say what moving one costs.
+RunId chosenRun(const SessionReader& reader, const AdviseArguments& arguments) {
+    if (arguments.run != 0) return reader.run(RunId(arguments.run)).id;
     const std::vector<RunEntry> runs = reader.runs();
-    const auto last = std::ranges::find_if(runs.rbegin(), runs.rend(), [](const RunEntry& run) {
-        return run.description.record.routing && run.description.record.spans && run.description.exact;
+    const auto last = std::ranges::find_if(runs.rbegin(), runs.rend(), [&](const RunEntry& run) {
+        const RunDescription& made = run.description;
+        const bool moved = run.summary && run.summary->moved > Bytes(0);
+        return made.record.routing && made.record.spans && made.exact && (moved || !arguments.link.empty());
     });
     if (last == runs.rend())
-        throw BadInputError(fmt::format("{} holds no run of an exact policy with routing and spans: record one.",
-                                        reader.file().string()));
+        throw BadInputError(fmt::format(
+            "{} holds no run of an exact policy with routing and spans that moved experts: record one under on-demand.",
+            reader.file().string()));
     return last->id;
 }
 
@@ -144,7 +149,10 @@ int adviseOn(const AdviseArguments& arguments) {
         calibrate(arguments.subject, arguments.link, session);
     }
     const SessionReader reader(session);
-    const ReplayBench bench(readRecordedRun(reader, chosenRun(reader, arguments.run)));
+    RecordedRun recorded = readRecordedRun(reader, chosenRun(reader, arguments));
+    PreparedData prepared = calibratedTables(reader, recorded.entry.description);
+    ReplayBench bench(std::move(recorded));
+    if (!prepared.empty()) bench.setPrepared(std::move(prepared));
     const ModelFacts& model = bench.trace().model();
 
     AdviceReport report;

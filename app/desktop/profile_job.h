@@ -41,8 +41,8 @@ QString newSessionPath(const QString& model);
 namespace first_run {
 inline constexpr int kTokensPerPrompt = 160;
 inline constexpr const char* kBudget = "25%";
-inline constexpr const char* kLink = "200MB/s@20us";
-inline const QStringList kPolicies = {"on-demand", "moe-infinity", "pre-gated"};
+inline constexpr const char* kLink = "210MB/s@20us";
+inline const QStringList kPolicies = {"on-demand", "mixtral-offloading", "pre-gated"};
 }  // namespace first_run
 
 /// The first-run job, writing to a new session. Throws FailedError when the bundled prompts are missing.

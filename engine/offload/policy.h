@@ -70,7 +70,7 @@ struct ExpertAccess {
     int tokens = 0;        ///< of the step that chose it
     float weight = 0;      ///< the largest with which one of them applies it
     MissAction action = MissAction::Fetch;  ///< where it is not present
-    bool low = false;  ///< its low-precision copy runs, and `present` is said of that
+    bool low = false;                       ///< its low-precision copy runs, and `present` is said of that
     bool inPlace() const { return !present && action == MissAction::InPlace; }
 };
 
@@ -163,8 +163,8 @@ public:
 
     /// Told first: what was chosen; for what the policy remembers.
     virtual void observe(const RoutedLayer&, Predictors&) {}
-    /// What to do about each absent access; `accesses` come with Fetch. LowPrecision is Fetch where there is no slot for
-    /// a copy (OffloadShape::lowSlots).
+    /// What to do about each absent access; `accesses` come with Fetch. LowPrecision is Fetch where there is no slot
+    /// for a copy (OffloadShape::lowSlots).
     virtual void placeMisses(const RoutedLayer&, std::span<ExpertAccess> /*accesses*/) {}
     /// Predictor, look-ahead and order: appends the experts that should be brought, most wanted first; those that are
     /// present are skipped. What finds no slot now is tried again at the layer's end and then forgotten.

@@ -305,7 +305,9 @@ QAbstractItemModel* CompareView::table() { return m_table; }
 void CompareView::exportTo(const QString& file, const QSize& size) {
     refresh();
     arrange(size.width());
+    m_controls->hide();  // a picture has nothing to choose; the sentence names A and B
     exportWidget(*this, file, size);
+    m_controls->show();
 }
 
 }  // namespace expertscope

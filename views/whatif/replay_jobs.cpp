@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "engine/base/error.h"
+#include "profiler/analysis/prepared_tables.h"
 
 namespace expertscope {
 
@@ -27,7 +28,11 @@ void ReplayJobs::load(const QString& file, RunId run) {
             QString failure;
             try {
                 const SessionReader reader(path);
-                bench = std::make_shared<ReplayBench>(readRecordedRun(reader, run));
+                RecordedRun recorded = readRecordedRun(reader, run);
+                PreparedData prepared = calibratedTables(reader, recorded.entry.description);
+                auto made = std::make_shared<ReplayBench>(std::move(recorded));
+                if (!prepared.empty()) made->setPrepared(std::move(prepared));
+                bench = std::move(made);
             } catch (const Error& error) { failure = QString::fromUtf8(error.what()); }
             const std::lock_guard guard(m_mutex);
             if (generation == m_generation) Q_EMIT loaded(bench, failure);

@@ -123,9 +123,8 @@ std::optional<QPointF> WhatIfModel::measuredHits() const {
     const auto& summary = m_bench->entry().summary;
     if (!summary || summary->accesses == 0) return std::nullopt;
     const auto whole = static_cast<double>(m_bench->trace().model().totalExpertBytes.count());
-    return QPointF(
-        100 * static_cast<double>(m_bench->entry().description.budget.count()) / whole,
-        100 * static_cast<double>(summary->accesses - summary->misses) / static_cast<double>(summary->accesses));
+    return QPointF(100 * static_cast<double>(m_bench->entry().description.budget.count()) / whole,
+                   100 * static_cast<double>(summary->hits) / static_cast<double>(summary->accesses));
 }
 
 std::optional<QPointF> WhatIfModel::measuredSpeed() const {

@@ -60,7 +60,8 @@ public:
     double onDemandSpeed(double share) const;
     /// The share below which LRU hits (almost) nothing: one token's demand.
     double cliff() const;
-    /// The run's own budget and hit rate, as measured.
+    /// The run's own budget and what was there when it was needed, as measured; what prefetches still had under way
+    /// does not count, since that is no merit of the cache.
     std::optional<QPointF> measuredHits() const;
     std::optional<QPointF> measuredSpeed() const;
 

@@ -40,7 +40,7 @@ TEST_F(ProfileDialogTest, IsReadyToProfileTheBundledModel) {
 TEST_F(ProfileDialogTest, StartsTheJobThatItShows) {
     std::optional<ProfileJob> started;
     QObject::connect(dialog.get(), &ProfileDialog::startRequested, [&](const ProfileJob& job) { started = job; });
-    policy("moe-infinity")->setChecked(false);
+    policy("mixtral-offloading")->setChecked(false);
     start()->click();
     ASSERT_TRUE(started);
     EXPECT_EQ(started->policies, (QStringList{"on-demand", "pre-gated"}));

@@ -64,7 +64,7 @@ TEST(FirstRunJob, PlaysTheBundledPromptsUnderThreePoliciesOnASlowedLink) {
     const ProfileJob job = firstRunJob();
     EXPECT_EQ(job.model, "demo");
     EXPECT_TRUE(QFileInfo::exists(job.prompt)) << job.prompt.toStdString();
-    EXPECT_EQ(job.policies, (QStringList{"on-demand", "moe-infinity", "pre-gated"}));
+    EXPECT_EQ(job.policies, (QStringList{"on-demand", "mixtral-offloading", "pre-gated"}));
     EXPECT_EQ(job.tokens, 160);
     EXPECT_EQ(job.budget, "25%");
     EXPECT_FALSE(job.link.isEmpty());
