@@ -46,8 +46,10 @@ void fromBits(std::int64_t bits, T& value) {
 
 // The columns of each kind, in the order of the file, under an encoding that the kind knows. `relative` gives a column
 // that is stored less an earlier one.
+// NOLINTBEGIN(bugprone-macro-parentheses): a path of members cannot stand in parentheses
 #define EXPERTSCOPE_FIELD(path) \
     [](auto& record) -> auto& { return record.path; }
+// NOLINTEND(bugprone-macro-parentheses)
 
 template <class Visit>
 void eachColumn(const SpanRecord*, std::int64_t, Visit&& visit) {
