@@ -28,7 +28,9 @@ RunsPanel::RunsPanel(SessionModel& session, RunListModel& runs, QWidget* parent)
     m_table->verticalHeader()->hide();
     m_table->horizontalHeader()->setSectionResizeMode(QHeaderView::ResizeToContents);
     m_table->horizontalHeader()->setMinimumSectionSize(20);
-    m_table->horizontalHeader()->setSectionResizeMode(RunListModel::HitRate, QHeaderView::Stretch);
+    // Of the columns the policy's name is the one that can be cut; its tooltip has it whole.
+    m_table->horizontalHeader()->setSectionResizeMode(RunListModel::Policy, QHeaderView::Stretch);
+    m_table->setWordWrap(false);
     m_table->horizontalHeader()->setHighlightSections(false);
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(4, 4, 4, 4);

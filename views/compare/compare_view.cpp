@@ -27,6 +27,7 @@ namespace {
 constexpr int kUpdateMilliseconds = 500;
 constexpr int kWidthOfTwoColumns = 760;
 constexpr int kWidthOfThreeColumns = 1180;
+constexpr int kTimelineHeight = 190;  // two times three lanes, so that their names do not touch
 
 }  // namespace
 
@@ -70,6 +71,7 @@ CompareView::CompareView(SessionModel& session, SelectionModel& selection, QWidg
                            tr("Both from the first token of the same request; as tall as busy. The line is where the "
                               "run is done."),
                            tr("ms since the request's first token"), true);
+    m_timeline.plot->setMinimumHeight(kTimelineHeight);
 
     m_grid = new QGridLayout;
     m_grid->setSpacing(6);
@@ -165,7 +167,7 @@ void CompareView::arrange(int width) {
     }
     // The time axis takes what is left of the last line, or a line of its own where that would be narrow.
     const int left = columns - at % columns;
-    const bool own = left == columns || columns < 3;
+    const bool own = left == columns;
     m_grid->addWidget(m_timeline.box, own ? (at + columns - 1) / columns : at / columns, own ? 0 : at % columns, 1,
                       own ? columns : left);
     for (int column = 0; column < 3; ++column)
