@@ -33,9 +33,9 @@ Nanoseconds eachFurther(Nanoseconds block, Nanoseconds one) {
 /// Rows of a layer for kTokenBlock tokens; each token's first choice is the expert.
 struct SampleRows {
     explicit SampleRows(const ModelConfig& config)
-        : input(static_cast<std::size_t>(kTokenBlock * config.hidden), 0.01F),
+        : input(static_cast<std::size_t>(kTokenBlock) * static_cast<std::size_t>(config.hidden), 0.01F),
           output(static_cast<std::size_t>(kTokenBlock * config.topK * config.hidden)),
-          norms(static_cast<std::size_t>(kTokenBlock * config.topK)) {
+          norms(static_cast<std::size_t>(kTokenBlock) * static_cast<std::size_t>(config.topK)) {
         for (int token = 0; token < kTokenBlock; ++token)
             uses.push_back(token * config.topK);
     }

@@ -192,8 +192,9 @@ void Forward::route(int layer, const StepInput& input) {
     m_predictors.beginLayer(LayerIndex(layer), m_normed.data(), tokens);
     choose(layer, tokens);
     if (m_tap)
-        m_tap(LayerIndex(layer), tokens, {m_normed.data(), static_cast<std::size_t>(tokens * c.hidden)},
-              {m_routerLogits.data(), static_cast<std::size_t>(tokens * c.experts)});
+        m_tap(LayerIndex(layer), tokens,
+              {m_normed.data(), static_cast<std::size_t>(tokens) * static_cast<std::size_t>(c.hidden)},
+              {m_routerLogits.data(), static_cast<std::size_t>(tokens) * static_cast<std::size_t>(c.experts)});
     if (m_experts->revises()) revise(layer, input);
     keepAhead(layer, tokens);
 }
@@ -202,7 +203,7 @@ void Forward::route(int layer, const StepInput& input) {
 void Forward::choose(int layer, int tokens) {
     const ModelConfig& c = *m_config;
     const Kernels& kernels = m_math.kernels();
-    const auto count = static_cast<std::size_t>(tokens * c.experts);
+    const auto count = static_cast<std::size_t>(tokens) * static_cast<std::size_t>(c.experts);
     const RoutingSource source = m_experts->routing(LayerIndex(layer));
     const bool byPreGate = source.kind == RoutingSource::Kind::PreGate;
     const int ownWidth = m_experts->ownGateWidth();
@@ -233,7 +234,7 @@ void Forward::choose(int layer, int tokens) {
 void Forward::revise(int layer, const StepInput& input) {
     const ModelConfig& c = *m_config;
     const int tokens = static_cast<int>(input.ids.size());
-    const auto choices = static_cast<std::size_t>(tokens * c.topK);
+    const auto choices = static_cast<std::size_t>(tokens) * static_cast<std::size_t>(c.topK);
     std::copy_n(m_routerLogits.begin(), tokens * c.experts, m_probabilities.begin());
     for (int t = 0; t < tokens; ++t)
         m_math.kernels().softmax(m_probabilities.data() + t * c.experts, c.experts);
@@ -245,7 +246,8 @@ void Forward::revise(int layer, const StepInput& input) {
                        .experts = {m_chosen.data(), choices},
                        .weights = {m_weightsChosen.data(), choices},
                        .actions = {m_actions.data(), choices},
-                       .probabilities = {m_probabilities.data(), static_cast<std::size_t>(tokens * c.experts)}});
+                       .probabilities = {m_probabilities.data(),
+                                         static_cast<std::size_t>(tokens) * static_cast<std::size_t>(c.experts)}});
 }
 
 /// Keeps what this layer's predictors say for the layers that will choose by it.

@@ -17,7 +17,8 @@ int weightBin(float share) { return std::clamp(static_cast<int>(share * kWeightB
 std::vector<double> runsByWeight(std::span<const float> counts, int topK, float least) {
     std::vector<double> runs(static_cast<std::size_t>(topK), 0.0);
     const auto row = [&](int slot) {
-        return counts.subspan(static_cast<std::size_t>(slot * kWeightBins), static_cast<std::size_t>(kWeightBins));
+        return counts.subspan(static_cast<std::size_t>(slot) * static_cast<std::size_t>(kWeightBins),
+                              static_cast<std::size_t>(kWeightBins));
     };
     double tokens = 0;
     for (const float count : row(0))

@@ -24,7 +24,7 @@ TEST(GateDiversity, AgreesWithTheMeanOverAllPairs) {
     std::mt19937 random(5);
     std::normal_distribution<float> normal(0.1F, 1.0F);
     const int experts = 17, hidden = 29;
-    std::vector<float> rows(static_cast<std::size_t>(experts * hidden));
+    std::vector<float> rows(static_cast<std::size_t>(experts) * static_cast<std::size_t>(hidden));
     for (float& value : rows)
         value = normal(random);
     double sum = 0;
