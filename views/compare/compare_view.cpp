@@ -198,14 +198,25 @@ void CompareView::setTheme(const Theme& theme) {
 
 void CompareView::takeSession() {
     m_model.clear();
-    refresh();
+    m_taken.clear();
+    // Reading every run of a session is for who looks at them.
+    if (isVisible())
+        refresh();
+    else
+        m_stale = true;
 }
 
 void CompareView::refresh() {
     m_later.stop();
     m_stale = false;
-    for (const RunEntry& run : m_session.runs())
-        if (const RunTrace* trace = m_session.trace(run.id)) m_model.take(*trace);
+    for (const RunEntry& run : m_session.runs()) {
+        const RunTrace* const trace = m_session.trace(run.id);
+        if (!trace) continue;
+        std::int64_t& taken = m_taken.try_emplace(run.id.value(), -1).first->second;
+        if (taken == trace->revision()) continue;  // only the run that grows is counted again
+        taken = trace->revision();
+        m_model.take(*trace);
+    }
     m_table->setTable(m_model.columns(), m_model.rows());
     if (m_model.empty()) {
         tellWhyEmpty(*m_empty, nullptr, {tr("its runs side by side")});

@@ -3,6 +3,8 @@
 
 #include <QTimer>
 #include <array>
+#include <cstdint>
+#include <map>
 
 #include "views/base/view.h"
 #include "views/compare/compare_model.h"
@@ -61,6 +63,7 @@ private:
     void drawMatched();
 
     CompareModel m_model;
+    std::map<std::int64_t, std::int64_t> m_taken;  ///< by run: the revision of its trace that the model has
     MatchedTimeline m_matched;
     const Theme* m_theme;
     TableModel* m_table;

@@ -20,6 +20,7 @@ struct Window {
         writeSimulatedRun(file.writer(), {.policy = "pre-gated"});
         session.open(file.file());
         view = std::make_unique<CompareView>(session, selection);
+        view->refresh();
     }
     ScratchSession file;
     SessionModel session;
@@ -31,6 +32,14 @@ TEST(CompareView, ListsEveryRunInItsTable) {
     Window window;
     EXPECT_EQ(window.view->table()->rowCount(), 2);
     EXPECT_EQ(window.view->table()->columnCount(), window.view->model().columns().size());
+}
+
+TEST(CompareView, ReadsTheRunsOnlyWhenItIsLookedAt) {
+    Window window;
+    CompareView hidden(window.session, window.selection);
+    EXPECT_TRUE(hidden.model().empty());
+    hidden.show();
+    EXPECT_EQ(hidden.model().runs().size(), 2U);
 }
 
 TEST(CompareView, ComparesTheRunsThatAreChosen) {
