@@ -7,6 +7,8 @@
 
 namespace expertscope {
 
+struct ModelFacts;
+
 /// What a run asks to be told. The engine does no work for what nobody asked for.
 struct RecordSet {
     bool routing = true;  ///< selections, residency, transfers, tokens
@@ -22,6 +24,10 @@ class Observer {
 public:
     virtual ~Observer() = default;
     virtual void onLane(const LaneInfo&) {}
+    /// Before the first span of that name.
+    virtual void onRangeName(const RangeName&) {}
+    /// What has become known of the model since the run began; only where it was not known then.
+    virtual void onModel(const ModelFacts&) {}
     virtual void onSpan(const SpanRecord&) {}
     virtual void onSelections(std::span<const SelectionRecord>) {}
     virtual void onResidency(const ResidencyRecord&) {}

@@ -47,6 +47,8 @@ using SlotIndex = StrongInt<struct SlotIndexTag, std::int32_t>;
 using RunId = StrongInt<struct RunIdTag, std::int64_t>;
 /// Number of a timeline lane in its run: 0 is the compute thread, 1… its workers, 100… transfer threads.
 using LaneId = StrongInt<struct LaneIdTag, std::int32_t>;
+/// Number of a range's name in its run, from 0.
+using RangeNameId = StrongInt<struct RangeNameIdTag, std::int32_t>;
 
 /// One routed expert of a model.
 struct ExpertRef {

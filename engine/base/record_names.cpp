@@ -15,10 +15,12 @@ std::string_view pick(const std::array<std::string_view, N>& words, Enum value) 
 
 // Each table is in the order of its enumeration's values, which are fixed by the file format.
 constexpr std::array<std::string_view, 2> kPhases{"prefill", "decode"};
-constexpr std::array<std::string_view, 14> kSpanKinds{
+constexpr std::array<std::string_view, 15> kSpanKinds{
     "step", "layer",  "attention", "router",          "experts",           "expert-compute",   "combine",
-    "head", "sample", "wait",      "transfer-demand", "transfer-prefetch", "transfer-preload", "predict"};
-constexpr std::array<std::string_view, 4> kLaneRoles{"compute", "worker", "transfer", "near-memory"};
+    "head", "sample", "wait",      "transfer-demand", "transfer-prefetch", "transfer-preload", "predict",
+    "range"};
+constexpr std::array<std::string_view, 6> kLaneRoles{"compute",     "worker", "transfer",
+                                                     "near-memory", "thread", "ranges"};
 constexpr std::array<std::string_view, 3> kOutcomes{"hit", "in-flight", "miss"};
 constexpr std::array<std::string_view, 5> kSelectionActions{"run", "in-place", "low-precision", "dropped",
                                                             "substituted"};

@@ -31,15 +31,26 @@ enum class SpanKind : std::uint8_t {
     TransferPrefetch = 11,  ///< expert bytes move because a policy expects them
     TransferPreload = 12,   ///< expert bytes move before the run starts
     Predict = 13,           ///< shadow predictors are evaluated
+    Range = 14,             ///< a range or mark (start = end) that a program told through NVTX, under a name of its own
 };
 
-enum class LaneRole : std::uint8_t { Compute = 0, Worker = 1, Transfer = 2, NearMemory = 3 };
+enum class LaneRole : std::uint8_t {
+    Compute = 0,
+    Worker = 1,
+    Transfer = 2,
+    NearMemory = 3,
+    Thread = 4,  ///< ranges of one thread of a program, one level of nesting
+    Ranges = 5,  ///< ranges of a process that may begin and end on different threads
+};
 
 struct LaneInfo {
     LaneId lane;
     LaneRole role = LaneRole::Compute;
     std::string name;
 };
+
+/// What the number beside a named range is.
+enum class PayloadType : std::uint8_t { None = 0, Integer = 1, Real = 2 /* the bits of a double */ };
 
 struct SpanRecord {
     Nanoseconds start;
@@ -50,6 +61,17 @@ struct SpanRecord {
     ExpertId expert{-1};
     LaneId lane;
     SpanKind kind = SpanKind::Step;
+    PayloadType payload = PayloadType::None;  ///< of a Range: what `amount` is
+    RangeNameId name{-1};                     ///< of a Range
+};
+
+/// What the ranges of one name have in common.
+struct RangeName {
+    RangeNameId id;
+    std::string domain;       ///< empty: the default domain
+    std::string category;     ///< its name, or its number where it has none; empty: none
+    std::string text;         ///< what the program called the range
+    std::uint32_t color = 0;  ///< ARGB; 0: none
 };
 
 /// How an access found its expert: there; issued by a prefetch but not all arrived; neither there nor issued.
