@@ -13,25 +13,38 @@ if(EXPERTSCOPE_SANITIZE)
   target_link_options(expertscope_flags INTERFACE -fsanitize=${expertscope_sanitizers})
 endif()
 
-# Headers that take longer to read than most of our files to compile: who includes them much reads them once.
+# Headers that take longer to read than most of our files to compile: who includes them much reads them once. A compiled header is
+# itself slow to make, so rooms that want the same ones and are compiled with the same options share it (PRECOMPILED_BY).
 set(EXPERTSCOPE_QT_HEADERS <qcustomplot.h> <QtWidgets>)
 set(EXPERTSCOPE_JSON_HEADERS <nlohmann/json.hpp>)
 set(EXPERTSCOPE_TEST_HEADERS <gmock/gmock.h> <gtest/gtest.h>)
 
-# expertscope_room(NAME SOURCES … DEPENDS … [PRECOMPILE …]): the static library es_NAME of the room in this folder.
+# expertscope_room(NAME SOURCES … DEPENDS … [PRECOMPILE … | PRECOMPILED_BY TARGET]): the static library es_NAME of the room in this
+# folder.
 function(expertscope_room name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;PRECOMPILE" ${ARGN})
+  cmake_parse_arguments(ARG "" "PRECOMPILED_BY" "SOURCES;DEPENDS;PRECOMPILE" ${ARGN})
   add_library(es_${name} STATIC ${ARG_SOURCES})
   target_link_libraries(es_${name} PUBLIC expertscope_flags ${ARG_DEPENDS})
-  target_precompile_headers(es_${name} PRIVATE ${ARG_PRECOMPILE})
+  if(ARG_PRECOMPILED_BY)
+    target_precompile_headers(es_${name} REUSE_FROM ${ARG_PRECOMPILED_BY})
+  else()
+    target_precompile_headers(es_${name} PRIVATE ${ARG_PRECOMPILE})
+  endif()
 endfunction()
 
-# expertscope_tests(NAME SOURCES … DEPENDS … [PRECOMPILE …]): the GoogleTest program es_NAME_tests, its cases known to CTest.
+# expertscope_tests(NAME SOURCES … DEPENDS … [PRECOMPILE … | PRECOMPILED_BY TARGET]): the GoogleTest program es_NAME_tests, its cases
+# known to CTest. Without either word it shares GoogleTest's headers with the tests of engine/base.
 function(expertscope_tests name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;PRECOMPILE" ${ARGN})
+  cmake_parse_arguments(ARG "" "PRECOMPILED_BY" "SOURCES;DEPENDS;PRECOMPILE" ${ARGN})
   add_executable(es_${name}_tests ${ARG_SOURCES})
   target_link_libraries(es_${name}_tests PRIVATE ${ARG_DEPENDS} GTest::gmock GTest::gtest_main)
-  target_precompile_headers(es_${name}_tests PRIVATE ${EXPERTSCOPE_TEST_HEADERS} ${ARG_PRECOMPILE})
+  if(ARG_PRECOMPILED_BY)
+    target_precompile_headers(es_${name}_tests REUSE_FROM ${ARG_PRECOMPILED_BY})
+  elseif(ARG_PRECOMPILE OR name STREQUAL "base")
+    target_precompile_headers(es_${name}_tests PRIVATE ${EXPERTSCOPE_TEST_HEADERS} ${ARG_PRECOMPILE})
+  else()
+    target_precompile_headers(es_${name}_tests REUSE_FROM es_base_tests)
+  endif()
   gtest_discover_tests(es_${name}_tests TEST_PREFIX "${name}/" DISCOVERY_TIMEOUT 60
     PROPERTIES TIMEOUT 300 ENVIRONMENT "QT_QPA_PLATFORM=offscreen")
 endfunction()
