@@ -36,9 +36,7 @@ struct Recorder::Impl {
         const std::size_t taken = lane.ring.push(records);
         if (taken < records.size()) { lane.lost.add(static_cast<std::int64_t>(records.size() - taken), sessionNow()); }
         // Woken without the lock: a wake-up that gets lost costs one drain interval, a lock could block the engine.
-        if (lane.ring.waiting() > lane.ring.capacity() / 2 && !hurry.exchange(true, std::memory_order_relaxed)) {
-            wake.notify_one();
-        }
+        if (lane.ring.fillsUp() && !hurry.exchange(true, std::memory_order_relaxed)) { wake.notify_one(); }
     }
 
     void pushRare(RareRecord record) {

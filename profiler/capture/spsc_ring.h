@@ -42,8 +42,14 @@ public:
         return taken;
     }
 
-    /// Producer: how many records wait, at most.
-    std::size_t waiting() const { return m_tail.load(std::memory_order_relaxed) - m_knownHead; }
+    /// Producer: whether more than half of the room is taken. Looks at the consumer's side only when what it knows of
+    /// it says so: once a half lap and not once a record while the consumer keeps up.
+    bool fillsUp() {
+        const std::size_t tail = m_tail.load(std::memory_order_relaxed);
+        if (tail - m_knownHead <= capacity() / 2) return false;
+        m_knownHead = m_head.load(std::memory_order_acquire);
+        return tail - m_knownHead > capacity() / 2;
+    }
 
     /// Consumer: hands everything that waits to `take(span)`, in one or two pieces, and frees it. Returns how many.
     template <class Take>

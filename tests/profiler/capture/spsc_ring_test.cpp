@@ -34,6 +34,19 @@ TEST(SpscRing, GivesBackInOrderAndTakesOnlyWhatFits) {
     EXPECT_EQ(drained(ring), (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7}));
 }
 
+TEST(SpscRing, SaysThatItFillsUpOnlyWhileMoreThanHalfIsTaken) {
+    SpscRing<int> ring(8);
+    const std::vector<int> four(4), one(1);
+    for (int lap = 0; lap < 5; ++lap) {
+        ring.push(std::span(four));
+        EXPECT_FALSE(ring.fillsUp()) << "half taken, lap " << lap;
+        ring.push(std::span(one));
+        EXPECT_TRUE(ring.fillsUp()) << "more than half taken, lap " << lap;
+        drained(ring);
+        EXPECT_FALSE(ring.fillsUp()) << "drained, lap " << lap;
+    }
+}
+
 TEST(SpscRing, LosesNothingBetweenTwoThreads) {
     SpscRing<std::int64_t> ring(64);
     constexpr std::int64_t kCount = 1'000'000;
