@@ -218,6 +218,7 @@ GenerationResult Engine::generate(const GenerationRequest& request, const Logits
         }
     }
 
+    self.forward.tellShadows();
     const auto made = static_cast<std::int64_t>(result.generated.size());
     if (self.tokenizer) result.text = self.tokenizer->decode(result.generated);
     if (made > 0) {

@@ -52,6 +52,7 @@ Forward::Forward(const Checkpoint& checkpoint, const ParallelMath& math, ExpertC
         m_firstChosen.resize(size(maxTokens, c.topK));
         m_firstWeights.resize(size(maxTokens, c.topK));
     }
+    if (record.predictions) m_shadow.emplace(c, m_predictors, experts.ownGateWidth(), maxTokens);
     if (experts.weighsByOwnGate()) m_ownLogits.resize(size(maxTokens, c.experts));
     if (experts.computesInPlace())
         m_nearMemory = std::make_unique<NearMemory>(checkpoint, m_math.kernels(), record, observer);
@@ -88,16 +89,14 @@ void Forward::run(const StepInput& input) {
     const int tokens = static_cast<int>(input.ids.size());
     for (int t = 0; t < tokens; ++t)
         embed(m_weights.embedding, input.ids[static_cast<std::size_t>(t)], m_hidden.data() + t * m_config->hidden);
+    if (input.phase == Phase::Prefill) tellShadows();
     for (int layer = 0; layer < m_config->layers; ++layer) {
         const Nanoseconds layerBegan = sessionNow();
         attention(layer, input);
         const Nanoseconds routerBegan = part(SpanKind::Attention, layerBegan, input, layer);
         route(layer, input);
         Nanoseconds began = part(SpanKind::Router, routerBegan, input, layer);
-        if (m_record.predictions) {
-            m_predictors.tell(input.step, input.firstToken, *m_observer);
-            began = part(SpanKind::Predict, began, input, layer);
-        }
+        if (m_record.predictions) began = shadow(layer, input, began);
         runExperts(layer, input);
         began = part(SpanKind::Experts, began, input, layer, false);
         combine(tokens);
@@ -109,6 +108,34 @@ void Forward::run(const StepInput& input) {
         if (m_experts->countsRouting()) countRouting(layer, tokens);
         part(SpanKind::Layer, layerBegan, input, layer, false);
     }
+    if (m_shadow && m_shadow->due(sessionNow())) tellShadows();
+}
+
+/// Shadow predictions of a layer that was just routed: of a prompt's many tokens now, of a generated token later.
+Nanoseconds Forward::shadow(int layer, const StepInput& input, Nanoseconds began) {
+    if (input.phase == Phase::Prefill) {
+        m_predictors.tell(input.step, input.firstToken, *m_observer);
+        return part(SpanKind::Predict, began, input, layer);
+    }
+    m_shadow->keep(input.step, input.firstToken, LayerIndex(layer), m_normed.data(), began);
+    m_shadowStep = input.step;
+    return began;
+}
+
+void Forward::tellShadows() {
+    if (!m_shadow || m_shadow->kept() == 0) return;
+    const Nanoseconds began = sessionNow();
+    const int tokens = m_shadow->kept();
+    m_shadow->tell(*m_observer);
+    const Nanoseconds ended = sessionNow();
+    m_computed += ended - began;
+    if (m_record.spans)
+        m_observer->onSpan({.start = began,
+                            .end = ended,
+                            .amount = tokens,
+                            .step = m_shadowStep,
+                            .lane = LaneId(0),
+                            .kind = SpanKind::Predict});
 }
 
 Nanoseconds Forward::part(SpanKind kind, Nanoseconds began, const StepInput& input, int layer, bool computes) {

@@ -14,6 +14,7 @@
 #include "engine/inference/layer_predictors.h"
 #include "engine/inference/near_memory.h"
 #include "engine/inference/parallel_math.h"
+#include "engine/inference/shadow_predictions.h"
 #include "engine/offload/expert_cache.h"
 
 namespace expertscope {
@@ -54,6 +55,8 @@ public:
     const RoutingChanges& routingChanges() const { return m_changes; }
     /// Announces the near-memory lane, where the policy uses it.
     void start();
+    /// Tells the shadow predictions that are still kept (see ShadowPredictions); at the end of every request.
+    void tellShadows();
 
 private:
     struct ExpertTask {
@@ -75,6 +78,7 @@ private:
     void choose(int layer, int tokens);
     void revise(int layer, const StepInput& input);
     void keepAhead(int layer, int tokens);
+    Nanoseconds shadow(int layer, const StepInput& input, Nanoseconds began);
     void runExperts(int layer, const StepInput& input);
     void noteActions();
     void countRouting(int layer, int tokens);
@@ -101,6 +105,8 @@ private:
     DenseWeights m_weights;
     KvCache m_cache;
     LayerPredictors m_predictors;
+    std::optional<ShadowPredictions> m_shadow;  ///< where predictions are recorded
+    StepIndex m_shadowStep;                     ///< the last one whose predictions are kept
     Nanoseconds m_computed;
     Nanoseconds m_waitedInPlace;
 

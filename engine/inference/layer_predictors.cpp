@@ -21,7 +21,6 @@ LayerPredictors::LayerPredictors(const ModelConfig& config, const DenseWeights& 
         evaluation.experts.resize(choices);
         evaluation.scores.resize(choices);
     }
-    m_records.reserve(choices);
     for (int ahead = 1; prepared && ahead <= kFarthest; ++ahead) {
         auto& fitted = m_fitted[static_cast<std::size_t>(ahead) - 1];
         fitted.resize(static_cast<std::size_t>(config.layers));
@@ -49,9 +48,14 @@ void LayerPredictors::setOwnGate(const float* logits, int width) {
     if (m_ownGate.experts.size() < choices) {  // once, with the first layer
         m_ownGate.experts.resize(choices);
         m_ownGate.scores.resize(choices);
-        m_records.reserve(choices);
     }
     rank(m_ownGate, logits, width);
+}
+
+void LayerPredictors::runOwnGate(int width) {
+    m_ownGate.logits.resize(static_cast<std::size_t>(m_maxTokens) * static_cast<std::size_t>(m_config->experts));
+    m_math->linear(m_weights->layers[m_layer.index()].gate, m_hidden, m_tokens, m_ownGate.logits.data());
+    setOwnGate(m_ownGate.logits.data(), width);
 }
 
 Prediction LayerPredictors::of(PredictorKind kind, LayerIndex target) {
@@ -72,22 +76,27 @@ std::span<const float> LayerPredictors::logits(PredictorKind kind, LayerIndex ta
 LayerPredictors::Evaluation* LayerPredictors::evaluate(PredictorKind kind, LayerIndex target) {
     const int ahead = target.value() - m_layer.value();
     if (kind == PredictorKind::OwnGate) return ahead == 0 && m_ownGate.done ? &m_ownGate : nullptr;
-    if (ahead < 1 || ahead > kFarthest || target.value() >= m_config->layers) return nullptr;
+    const MatrixView matrix = gate(kind, m_layer, target);
+    if (!matrix.data) return nullptr;
     const bool early = kind == PredictorKind::PreGate;
-    const MatrixView gate = early ? preGate(ahead) : m_weights->layers[target.index()].gate;
-    if (!gate.data) return nullptr;
     Evaluation& evaluation = m_evaluations[static_cast<std::size_t>(early ? ahead - 1 : kFarthest + ahead - 1)];
     if (evaluation.done) return &evaluation;
-    m_math->linear(gate, m_hidden, m_tokens, evaluation.logits.data());
+    m_math->linear(matrix, m_hidden, m_tokens, evaluation.logits.data());
     rank(evaluation, evaluation.logits.data(), m_config->topK);
     return &evaluation;
 }
 
-/// Of the present layer.
-MatrixView LayerPredictors::preGate(int ahead) const {
+/// What predicts `target` on the input of layer `from`; no data where there is nothing.
+MatrixView LayerPredictors::gate(PredictorKind kind, LayerIndex from, LayerIndex target) const {
+    const int ahead = target.value() - from.value();
+    if (ahead < 1 || ahead > kFarthest || target.value() >= m_config->layers) return {};
+    return kind == PredictorKind::PreGate ? preGate(from, ahead) : m_weights->layers[target.index()].gate;
+}
+
+MatrixView LayerPredictors::preGate(LayerIndex from, int ahead) const {
     const auto& fitted = m_fitted[static_cast<std::size_t>(ahead) - 1];
-    if (!fitted.empty() && fitted[m_layer.index()].data) return fitted[m_layer.index()];
-    return ahead == 1 ? m_weights->layers[m_layer.index()].preGate : MatrixView{};
+    if (!fitted.empty() && fitted[from.index()].data) return fitted[from.index()];
+    return ahead == 1 ? m_weights->layers[from.index()].preGate : MatrixView{};
 }
 
 void LayerPredictors::rank(Evaluation& evaluation, const float* logits, int width) {
@@ -98,30 +107,62 @@ void LayerPredictors::rank(Evaluation& evaluation, const float* logits, int widt
     evaluation.done = true;
 }
 
-void LayerPredictors::tell(StepIndex step, TokenIndex firstToken, Observer& observer) {
-    tellOne(PredictorKind::OwnGate, m_layer, step, firstToken, observer);
+template <class Give>
+void LayerPredictors::eachTold(LayerIndex from, Give&& give) const {
+    give(PredictorKind::OwnGate, from);
     for (const PredictorKind kind : {PredictorKind::PreGate, PredictorKind::NextGate})
         for (int ahead = 1; ahead <= (kind == PredictorKind::NextGate ? m_told : kFarthest); ++ahead)
-            tellOne(kind, LayerIndex(m_layer.value() + ahead), step, firstToken, observer);
+            if (const LayerIndex target(from.value() + ahead); gate(kind, from, target).data) give(kind, target);
 }
 
-void LayerPredictors::tellOne(PredictorKind kind, LayerIndex target, StepIndex step, TokenIndex firstToken,
-                              Observer& observer) {
-    const Evaluation* evaluation = evaluate(kind, target);
-    if (!evaluation) return;
-    m_records.clear();
-    for (int i = 0; i < m_tokens * evaluation->width; ++i) {
-        const auto at = static_cast<std::size_t>(i);
-        m_records.push_back({.step = step,
-                             .token = TokenIndex(firstToken.value() + i / evaluation->width),
-                             .fromLayer = m_layer,
-                             .targetLayer = target,
-                             .expert = evaluation->experts[at],
-                             .rank = i % evaluation->width,
-                             .score = evaluation->scores[at],
-                             .predictor = kind});
-    }
-    observer.onPredictions(m_records);
+void LayerPredictors::tell(StepIndex step, TokenIndex firstToken, Observer& observer) {
+    m_rows.clear();
+    for (int t = 0; t < m_tokens; ++t)
+        m_rows.push_back({step, TokenIndex(firstToken.value() + t)});
+    eachTold(m_layer, [&](PredictorKind kind, LayerIndex target) {
+        const Evaluation* evaluation = evaluate(kind, target);
+        if (!evaluation) return;
+        const auto width = static_cast<std::size_t>(evaluation->width);
+        m_records.resize(m_rows.size() * width);
+        writeOne(kind, target, *evaluation, m_rows, m_records.data(), width);
+        observer.onPredictions(m_records);
+    });
+}
+
+std::size_t LayerPredictors::write(std::span<const PredictionRow> rows, PredictionRecord* out, std::size_t stride) {
+    std::size_t column = 0;
+    eachTold(m_layer, [&](PredictorKind kind, LayerIndex target) {
+        const Evaluation* evaluation = evaluate(kind, target);
+        if (!evaluation) return;
+        writeOne(kind, target, *evaluation, rows, out + column, stride);
+        column += static_cast<std::size_t>(evaluation->width);
+    });
+    return column;
+}
+
+/// The records of row r from out + r · stride on.
+void LayerPredictors::writeOne(PredictorKind kind, LayerIndex target, const Evaluation& evaluation,
+                               std::span<const PredictionRow> rows, PredictionRecord* out, std::size_t stride) const {
+    const auto width = static_cast<std::size_t>(evaluation.width);
+    for (std::size_t row = 0; row < rows.size(); ++row, out += stride)
+        for (std::size_t rank = 0; rank < width; ++rank)
+            out[rank] = {.step = rows[row].step,
+                         .token = rows[row].token,
+                         .fromLayer = m_layer,
+                         .targetLayer = target,
+                         .expert = evaluation.experts[row * width + rank],
+                         .rank = static_cast<std::int32_t>(rank),
+                         .score = evaluation.scores[row * width + rank],
+                         .predictor = kind};
+}
+
+std::size_t LayerPredictors::recordsPerToken(int ownGateWidth) const {
+    int records = 0;
+    for (int layer = 0; layer < m_config->layers; ++layer)
+        eachTold(LayerIndex(layer), [&](PredictorKind kind, LayerIndex) {
+            records += kind == PredictorKind::OwnGate ? ownGateWidth : m_config->topK;
+        });
+    return static_cast<std::size_t>(records);
 }
 
 }  // namespace expertscope

@@ -12,6 +12,12 @@
 
 namespace expertscope {
 
+/// Whose prediction a row of a layer's input is.
+struct PredictionRow {
+    StepIndex step;
+    TokenIndex token;
+};
+
 /// The predictors on the hidden state of the layer that was just routed: its pre-gates and the own gates of the next
 /// layers, both one to kFarthest ahead. A pre-gate is that of the prepared data, else (one layer ahead) that of the
 /// checkpoint. Each is evaluated once a layer, when first asked for.
@@ -30,8 +36,15 @@ public:
     Prediction of(PredictorKind kind, LayerIndex target) override;
     /// Logits [tokens, E] of a predictor; empty where there is none.
     std::span<const float> logits(PredictorKind kind, LayerIndex target);
+    /// As setOwnGate(), from the layer's input.
+    void runOwnGate(int width);
     /// Tells what every predictor expects, of the next gates those up to `told` layers ahead.
     void tell(StepIndex step, TokenIndex firstToken, Observer& observer);
+    /// Writes what tell() would tell of this layer: the records of row r (one a token of the layer) stand together from
+    /// out + r · stride on. Returns how many a row has.
+    std::size_t write(std::span<const PredictionRow> rows, PredictionRecord* out, std::size_t stride);
+    /// How many records write() makes for one token over all layers.
+    std::size_t recordsPerToken(int ownGateWidth) const;
 
 private:
     struct Evaluation {
@@ -41,10 +54,15 @@ private:
         int width = 0;
         bool done = false;
     };
-    MatrixView preGate(int ahead) const;
+    MatrixView gate(PredictorKind kind, LayerIndex from, LayerIndex target) const;
+    MatrixView preGate(LayerIndex from, int ahead) const;
+    /// Calls give(kind, target) for every predictor of layer `from` that is told, its own gate first.
+    template <class Give>
+    void eachTold(LayerIndex from, Give&& give) const;
     Evaluation* evaluate(PredictorKind kind, LayerIndex target);
     void rank(Evaluation& evaluation, const float* logits, int width);
-    void tellOne(PredictorKind kind, LayerIndex target, StepIndex step, TokenIndex firstToken, Observer& observer);
+    void writeOne(PredictorKind kind, LayerIndex target, const Evaluation& evaluation,
+                  std::span<const PredictionRow> rows, PredictionRecord* out, std::size_t stride) const;
 
     const ModelConfig* m_config;
     const DenseWeights* m_weights;
@@ -59,6 +77,7 @@ private:
     int m_maxTokens;
     int m_told;
     std::vector<float> m_scratch;             ///< [E]
+    std::vector<PredictionRow> m_rows;        ///< [maxTokens]
     std::vector<PredictionRecord> m_records;  ///< [maxTokens, width]
 };
 

@@ -169,11 +169,12 @@ void RoutingTraceBuilder::add(std::span<const PredictionRecord> predictions) {
     }
 }
 
-/// Predictions and selections are recorded in streams of their own, both in order of step and layer.
+/// Predictions and selections are recorded in streams of their own; predictions of generated tokens some steps later.
 void RoutingTraceBuilder::attachPredictions() {
     auto& groups = m_trace.m_groups;
     std::size_t next = 0;
     const auto key = [](const LoosePrediction& loose) { return std::tuple(loose.step, loose.from); };
+    if (!std::ranges::is_sorted(m_loose, {}, key)) std::ranges::stable_sort(m_loose, {}, key);
     for (std::size_t g = 0; g + 1 < groups.size(); ++g) {
         groups[g].firstPrediction = static_cast<std::uint32_t>(m_trace.m_predictions.size());
         const std::tuple here(m_trace.m_steps[static_cast<std::size_t>(groups[g].step)].index.value(), groups[g].layer);

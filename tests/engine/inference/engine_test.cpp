@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/inference/engine.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <tuple>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "engine/base/error.h"
 #include "engine/inference/sampler.h"
+#include "engine/inference/shadow_predictions.h"
 #include "tests/engine/inference/run_helpers.h"
 
 namespace expertscope {
@@ -101,6 +105,31 @@ TEST_F(EngineTest, TellsWhatThePreGateAndTheNextGatesExpect) {
         ++compared;
     }
     EXPECT_EQ(compared, static_cast<int>(positions * topK * 2));
+}
+
+TEST_F(EngineTest, PredictsForAGeneratedTokenWhatItPredictsForThatTokenOfAPrompt) {
+    const Checkpoint model = checkpoint();
+    using Key = std::tuple<int, PredictorKind, int, int, int>;
+    const auto predictions = [&](const std::vector<std::int32_t>& prompt, int tokens, test::RunLog& log) {
+        test::runOnce(model, {}, test::request(prompt, tokens), log);
+        std::map<Key, std::pair<int, float>> told;
+        for (const PredictionRecord& p : log.predictions)
+            told[{p.token.value(), p.predictor, p.fromLayer.value(), p.targetLayer.value(), p.rank}] = {
+                p.expert.value(), p.score};
+        EXPECT_EQ(told.size(), log.predictions.size()) << "each is told once";
+        return told;
+    };
+    // More tokens than are kept at once, and not a multiple of them.
+    test::RunLog generated, prompted;
+    const auto one = predictions({1, 2, 3}, 2 * ShadowPredictions::kTokens + 6, generated);
+    std::vector<std::int32_t> whole;
+    for (const TokenRecord& token : generated.tokens)
+        whole.push_back(token.id);
+    whole.pop_back();  // the last one is made but not run
+    const auto other = predictions(whole, 1, prompted);
+    EXPECT_EQ(one, other);
+    const auto order = [](const PredictionRecord& p) { return std::pair(p.step.value(), p.fromLayer.value()); };
+    EXPECT_TRUE(std::ranges::is_sorted(generated.predictions, {}, order));
 }
 
 TEST_F(EngineTest, TellsOnlyWhatIsAskedFor) {
