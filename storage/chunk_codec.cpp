@@ -2,15 +2,13 @@
 #include "storage/chunk_codec.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
-#include <cstring>
 #include <type_traits>
+
+#include "storage/frame_columns.h"
 
 namespace expertscope {
 namespace {
-
-static_assert(std::endian::native == std::endian::little, "columns are copied as they lie in memory");
 
 template <class T>
 std::int64_t toBits(const T& value) {
@@ -61,6 +59,19 @@ void eachColumn(const SpanRecord*, std::int64_t, Visit&& visit) {
     visit.column(EXPERTSCOPE_FIELD(expert));
     visit.column(EXPERTSCOPE_FIELD(lane));
     visit.column(EXPERTSCOPE_FIELD(kind));
+}
+
+template <class Visit>
+void eachColumn(const RangeRecord*, std::int64_t, Visit&& visit) {
+    visit.column(EXPERTSCOPE_FIELD(start));
+    visit.relative(EXPERTSCOPE_FIELD(end), EXPERTSCOPE_FIELD(start));
+    visit.column(EXPERTSCOPE_FIELD(amount));
+    visit.column(EXPERTSCOPE_FIELD(payload));
+    visit.column(EXPERTSCOPE_FIELD(step));
+    visit.column(EXPERTSCOPE_FIELD(layer));
+    visit.column(EXPERTSCOPE_FIELD(expert));
+    visit.column(EXPERTSCOPE_FIELD(lane));
+    visit.column(EXPERTSCOPE_FIELD(name));
 }
 
 template <class Visit>
@@ -125,11 +136,11 @@ void eachColumn(const TransferRecord*, std::int64_t, Visit&& visit) {
 #undef EXPERTSCOPE_FIELD
 
 // Distances are taken modulo 2^64, so that any two int64 values have one.
-std::int64_t plus(std::int64_t a, std::uint64_t b) {
-    return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + b);
+std::int64_t plus(std::int64_t a, std::int64_t b) {
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
 }
-std::uint64_t minus(std::int64_t a, std::int64_t b) {
-    return static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b);
+std::int64_t minus(std::int64_t a, std::int64_t b) {
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b));
 }
 
 template <class Record>
@@ -144,128 +155,82 @@ public:
         for (std::size_t i = 0; i < m_records.size(); ++i) {
             m_values[i] = toBits(field(m_records[i]));
         }
-        write();
+        writeBlocks(m_values, m_out);
     }
 
     template <class Field, class Base>
     void relative(Field field, Base base) {
         for (std::size_t i = 0; i < m_records.size(); ++i) {
-            m_values[i] = plus(0, minus(toBits(field(m_records[i])), toBits(base(m_records[i]))));
+            m_values[i] = minus(toBits(field(m_records[i])), toBits(base(m_records[i])));
         }
-        write();
+        writeBlocks(m_values, m_out);
     }
 
 private:
-    void write() {
-        const auto [least, most] = std::minmax_element(m_values.begin(), m_values.end());
-        const std::int64_t base = m_values.empty() ? 0 : *least;
-        const std::uint64_t range = m_values.empty() ? 0 : minus(*most, base);
-        const int width = range == 0 ? 0 : range <= 0xff ? 1 : range <= 0xffff ? 2 : range <= 0xffffffff ? 4 : 8;
-        m_out.push_back(static_cast<char>(width));
-        m_out.append(reinterpret_cast<const char*>(&base), sizeof base);
-        switch (width) {
-            case 1:
-                distances<std::uint8_t>(base);
-                break;
-            case 2:
-                distances<std::uint16_t>(base);
-                break;
-            case 4:
-                distances<std::uint32_t>(base);
-                break;
-            case 8:
-                distances<std::uint64_t>(base);
-                break;
-            default:
-                break;
-        }
-    }
-
-    template <class Unsigned>
-    void distances(std::int64_t base) {
-        const std::size_t at = m_out.size();
-        m_out.resize(at + m_values.size() * sizeof(Unsigned));
-        char* to = m_out.data() + at;
-        for (const std::int64_t value : m_values) {
-            const auto distance = static_cast<Unsigned>(minus(value, base));
-            std::memcpy(to, &distance, sizeof distance);
-            to += sizeof distance;
-        }
-    }
-
     std::span<const Record> m_records;
     std::string& m_out;
     std::vector<std::int64_t> m_values;
 };
 
+void readColumn(std::int64_t encoding, std::string_view& bytes, std::span<std::int64_t> values) {
+    encoding == kEncodingBlocks ? readBlocks(bytes, values) : readFrame(bytes, values);
+}
+
+void checkEnd(std::string_view bytes) {
+    if (!bytes.empty()) throw DamagedChunk("bytes are left over after the last column");
+}
+
 template <class Record>
 class Decoder {
 public:
-    Decoder(std::string_view bytes, std::span<Record> records) : m_bytes(bytes), m_records(records) {}
+    Decoder(std::int64_t encoding, std::string_view bytes, std::span<Record> records)
+        : m_encoding(encoding), m_bytes(bytes), m_records(records), m_values(records.size()) {}
 
     template <class Field>
     void column(Field field) {
-        read([&](Record& record, std::int64_t value) { fromBits(value, field(record)); });
+        readColumn(m_encoding, m_bytes, m_values);
+        for (std::size_t i = 0; i < m_records.size(); ++i) {
+            fromBits(m_values[i], field(m_records[i]));
+        }
     }
 
     template <class Field, class Base>
     void relative(Field field, Base base) {
-        read([&](Record& record, std::int64_t value) {
-            fromBits(plus(toBits(base(record)), static_cast<std::uint64_t>(value)), field(record));
-        });
+        readColumn(m_encoding, m_bytes, m_values);
+        for (std::size_t i = 0; i < m_records.size(); ++i) {
+            fromBits(plus(toBits(base(m_records[i])), m_values[i]), field(m_records[i]));
+        }
     }
 
-    void end() const {
-        if (!m_bytes.empty()) throw DamagedChunk("bytes are left over after the last column");
-    }
+    void end() const { checkEnd(m_bytes); }
 
 private:
-    template <class Set>
-    void read(Set set) {
-        std::int64_t base = 0;
-        if (m_bytes.size() < 1 + sizeof base) throw DamagedChunk("a column's head is cut off");
-        const auto width = static_cast<unsigned char>(m_bytes[0]);
-        std::memcpy(&base, m_bytes.data() + 1, sizeof base);
-        m_bytes.remove_prefix(1 + sizeof base);
-        if (m_bytes.size() < width * m_records.size()) throw DamagedChunk("a column's values are cut off");
-        switch (width) {
-            case 0:
-                for (Record& record : m_records) {
-                    set(record, base);
-                }
-                break;
-            case 1:
-                distances<std::uint8_t>(base, set);
-                break;
-            case 2:
-                distances<std::uint16_t>(base, set);
-                break;
-            case 4:
-                distances<std::uint32_t>(base, set);
-                break;
-            case 8:
-                distances<std::uint64_t>(base, set);
-                break;
-            default:
-                throw DamagedChunk("a column has a width that does not exist");
-        }
-        m_bytes.remove_prefix(width * m_records.size());
-    }
-
-    template <class Unsigned, class Set>
-    void distances(std::int64_t base, Set& set) {
-        const char* from = m_bytes.data();
-        for (Record& record : m_records) {
-            Unsigned distance = 0;
-            std::memcpy(&distance, from, sizeof distance);
-            from += sizeof distance;
-            set(record, plus(base, distance));
-        }
-    }
-
+    std::int64_t m_encoding;
     std::string_view m_bytes;
     std::span<Record> m_records;
+    std::vector<std::int64_t> m_values;
 };
+
+/// Counts columns.
+struct ColumnCounter {
+    int columns = 0;
+    int relativeColumn = -1;
+    template <class Field>
+    void column(Field) {
+        ++columns;
+    }
+    template <class Field, class Base>
+    void relative(Field, Base) {
+        relativeColumn = columns++;
+    }
+};
+
+void checkChunk(std::int64_t encoding, bool hasActions, std::int64_t count) {
+    const bool known =
+        encoding == kEncodingFrame || (encoding == kEncodingActions && hasActions) || encoding == kEncodingBlocks;
+    if (!known) throw DamagedChunk("unknown encoding " + std::to_string(encoding));
+    if (count < 0 || count > kMostChunkRecords) throw DamagedChunk("it claims " + std::to_string(count) + " records");
+}
 
 template <class Value>
 void widen(std::optional<Value>& least, std::optional<Value>& most, Value from, Value to) {
@@ -273,7 +238,9 @@ void widen(std::optional<Value>& least, std::optional<Value>& most, Value from, 
     most = most ? std::max(*most, to) : to;
 }
 
-void widen(ChunkRange& range, const SpanRecord& r) { widen(range.start, range.end, r.start, r.end); }
+void widen(ChunkRange& range, const SpanRecord& r) {
+    widen(range.start, range.end, std::min(r.start, r.end), std::max(r.start, r.end));
+}
 void widen(ChunkRange& range, const ResidencyRecord& r) { widen(range.start, range.end, r.time, r.time); }
 void widen(ChunkRange& range, const TransferRecord& r) {
     widen(range.start, range.end, r.issued, std::max({r.issued, r.started, r.finished}));
@@ -286,6 +253,10 @@ void widen(ChunkRange& range, const PredictionRecord& r) { widen(range.firstToke
 template <>
 std::string_view chunkKind<SpanRecord>() {
     return "span";
+}
+template <>
+std::string_view chunkKind<RangeRecord>() {
+    return "range";
 }
 template <>
 std::string_view chunkKind<SelectionRecord>() {
@@ -305,11 +276,6 @@ std::string_view chunkKind<TransferRecord>() {
 }
 
 template <class Record>
-std::int64_t chunkEncoding() {
-    return std::is_same_v<Record, SelectionRecord> ? kEncodingActions : kEncodingFrame;
-}
-
-template <class Record>
 ChunkRange chunkRange(std::span<const Record> records) {
     ChunkRange range;
     for (const Record& record : records) {
@@ -321,19 +287,18 @@ ChunkRange chunkRange(std::span<const Record> records) {
 template <class Record>
 std::string encodeChunk(std::span<const Record> records) {
     std::string bytes;
-    eachColumn(static_cast<const Record*>(nullptr), chunkEncoding<Record>(), Encoder<Record>(records, bytes));
+    Encoder<Record> encoder(records, bytes);
+    eachColumn(static_cast<const Record*>(nullptr), kEncodingBlocks, encoder);
     return bytes;
 }
 
 template <class Record>
 void decodeChunk(std::int64_t encoding, std::int64_t count, std::string_view bytes, std::vector<Record>& out) {
-    if (encoding < kEncodingFrame || encoding > chunkEncoding<Record>())
-        throw DamagedChunk("unknown encoding " + std::to_string(encoding));
-    if (count < 0 || count > kMostChunkRecords) throw DamagedChunk("it claims " + std::to_string(count) + " records");
+    checkChunk(encoding, std::is_same_v<Record, SelectionRecord>, count);
     const std::size_t before = out.size();
     out.resize(before + static_cast<std::size_t>(count));
     try {
-        Decoder<Record> decoder(bytes, std::span(out).subspan(before));
+        Decoder<Record> decoder(encoding, bytes, std::span(out).subspan(before));
         eachColumn(static_cast<const Record*>(nullptr), encoding, decoder);
         decoder.end();
     } catch (...) {
@@ -342,12 +307,44 @@ void decodeChunk(std::int64_t encoding, std::int64_t count, std::string_view byt
     }
 }
 
+template <class Record>
+ChunkLayout chunkLayout() {
+    ColumnCounter all, first;
+    eachColumn(static_cast<const Record*>(nullptr), kEncodingBlocks, all);
+    eachColumn(static_cast<const Record*>(nullptr), kEncodingFrame, first);
+    return {chunkKind<Record>(), all.columns, first.columns, all.relativeColumn};
+}
+
+void decodeColumns(const ChunkLayout& layout, std::int64_t encoding, std::int64_t count, std::string_view bytes,
+                   std::uint32_t wanted, std::vector<std::vector<std::int64_t>>& out) {
+    checkChunk(encoding, layout.firstOfActions < layout.columns, count);
+    const auto size = static_cast<std::size_t>(count);
+    const auto isWanted = [&](int column) { return (wanted >> column & 1) != 0; };
+    for (int column = 0; column < layout.columns; ++column) {
+        std::vector<std::int64_t>& values = out[static_cast<std::size_t>(column)];
+        const bool isBase = column + 1 == layout.relative && isWanted(column + 1);
+        if (encoding == kEncodingFrame && column >= layout.firstOfActions) {
+            values.assign(size, 0);
+        } else if (isWanted(column) || isBase) {
+            values.resize(size);
+            readColumn(encoding, bytes, values);
+        } else {
+            encoding == kEncodingBlocks ? skipBlocks(bytes, size) : skipFrame(bytes, size);
+        }
+        if (column != layout.relative || !isWanted(column)) continue;
+        const std::vector<std::int64_t>& base = out[static_cast<std::size_t>(column) - 1];
+        std::transform(values.begin(), values.end(), base.begin(), values.begin(), plus);
+    }
+    checkEnd(bytes);
+}
+
 #define EXPERTSCOPE_INSTANTIATE(Record)                                \
-    template std::int64_t chunkEncoding<Record>();                     \
     template ChunkRange chunkRange<Record>(std::span<const Record>);   \
     template std::string encodeChunk<Record>(std::span<const Record>); \
+    template ChunkLayout chunkLayout<Record>();                        \
     template void decodeChunk<Record>(std::int64_t, std::int64_t, std::string_view, std::vector<Record>&);
 EXPERTSCOPE_INSTANTIATE(SpanRecord)
+EXPERTSCOPE_INSTANTIATE(RangeRecord)
 EXPERTSCOPE_INSTANTIATE(SelectionRecord)
 EXPERTSCOPE_INSTANTIATE(PredictionRecord)
 EXPERTSCOPE_INSTANTIATE(ResidencyRecord)

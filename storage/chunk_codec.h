@@ -1,36 +1,30 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
-// Columnar chunks: up to kChunkRecords records of one kind as one BLOB. docs/FORMAT.md gives the bytes.
-//
-// Every column is fixed width with a frame of reference (Goldstein, Ramakrishnan, Shaft 1998): the smallest value, and
-// of each record its distance from it in 0, 1, 2, 4 or 8 bytes, whichever the largest distance needs. A value is found
-// by position alone, nothing is lost, and a typical selection takes 14 bytes instead of 40.
+// Columnar chunks: up to kChunkRecords records of one kind as one BLOB, column by column (bit_blocks.h). docs/FORMAT.md
+// gives the bytes. Nothing is lost; a recorded span takes 8 bytes instead of 40, a selection 9.
 
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/base/records.h"
+#include "storage/bit_blocks.h"
 
 namespace expertscope {
 
 inline constexpr std::size_t kChunkRecords = 4096;
 /// Readers refuse chunks that claim more records than this (a column of width 0 has no bytes that would contradict).
 inline constexpr std::int64_t kMostChunkRecords = 1 << 20;
-/// `chunk.encoding` of the layout above.
+/// `chunk.encoding` of format version 1: columns of bytes (frame_columns.h).
 inline constexpr std::int64_t kEncodingFrame = 1;
-/// The same with one column more, of selections alone: what became of each.
+/// Of version 2: the same with one column more, of selections alone: what became of each.
 inline constexpr std::int64_t kEncodingActions = 2;
-
-/// A chunk whose bytes are not what its row says.
-struct DamagedChunk : std::runtime_error {
-    using std::runtime_error::runtime_error;
-};
+/// Of version 3: blocks of bits; what is written.
+inline constexpr std::int64_t kEncodingBlocks = 3;
 
 /// What a chunk's row says about its records, so that readers can pass over it.
 struct ChunkRange {
@@ -38,18 +32,35 @@ struct ChunkRange {
     std::optional<TokenIndex> firstToken, lastToken;  ///< of kinds with tokens
 };
 
-/// `chunk.kind` of a record type: "span", "selection", "prediction", "residency" or "transfer".
+/// A span of kind Range as the file keeps it: in chunks of their own, which older programs pass over.
+struct RangeRecord : SpanRecord {};
+
+/// `chunk.kind` of a record type: "span", "range", "selection", "prediction", "residency" or "transfer".
 template <class Record>
 std::string_view chunkKind();
-/// `chunk.encoding` that encodeChunk() gives.
-template <class Record>
-std::int64_t chunkEncoding();
 template <class Record>
 ChunkRange chunkRange(std::span<const Record> records);
+/// Under kEncodingBlocks.
 template <class Record>
 std::string encodeChunk(std::span<const Record> records);
 /// Appends `count` records to `out`; throws DamagedChunk.
 template <class Record>
 void decodeChunk(std::int64_t encoding, std::int64_t count, std::string_view bytes, std::vector<Record>& out);
+
+/// The columns of a kind as they lie in its chunks, for those who want some of them.
+struct ChunkLayout {
+    std::string_view kind;
+    int columns = 0;         ///< under kEncodingBlocks
+    int firstOfActions = 0;  ///< the column that kEncodingFrame lacks; `columns` where it lacks none
+    int relative = -1;       ///< a column that is stored less the one before it; -1: none
+};
+template <class Record>
+ChunkLayout chunkLayout();
+
+/// Decodes the columns whose bits are set in `wanted` (bit i: the i-th of docs/FORMAT.md) into out[i], each of `count`
+/// values: a float32 as its bits, an id that does not apply as -1. `out` has as many elements as the layout columns.
+/// Throws DamagedChunk.
+void decodeColumns(const ChunkLayout& layout, std::int64_t encoding, std::int64_t count, std::string_view bytes,
+                   std::uint32_t wanted, std::vector<std::vector<std::int64_t>>& out);
 
 }  // namespace expertscope

@@ -129,6 +129,14 @@ void visitFields(auto&& visit, Like<LaneInfo> auto& lane) {
     visit("name", lane.name);
 }
 
+void visitFields(auto&& visit, Like<RangeName> auto& range) {
+    visit("name_id", range.id);
+    visit("domain", range.domain);
+    visit("category", range.category);
+    visit("text", range.text);
+    visit("color", range.color);
+}
+
 void visitFields(auto&& visit, Like<DiagnosticRecord> auto& diagnostic) {
     visit("time_ns", diagnostic.time);
     visit("end_ns", ZeroAsNull{diagnostic.end});

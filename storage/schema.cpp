@@ -155,7 +155,7 @@ CREATE TABLE chunk(
     data BLOB NOT NULL
 ) STRICT;
 CREATE INDEX chunk_run ON chunk(run_id);
-CREATE INDEX chunk_run_kind ON chunk(run_id, kind);
+CREATE INDEX chunk_range ON chunk(run_id, kind, start_ns, end_ns, first_token, last_token);
 )sql";
 
 const char* const kLayerExpertBytesSql = R"sql(
@@ -176,6 +176,18 @@ CREATE TABLE IF NOT EXISTS run_cost(
     in_place_ns INTEGER NOT NULL,
     in_place_token_ns INTEGER NOT NULL
 ) STRICT;
+)sql";
+
+const char* const kRangeNameSql = R"sql(
+CREATE TABLE IF NOT EXISTS range_name(
+    run_id INTEGER NOT NULL REFERENCES run,
+    name_id INTEGER NOT NULL,
+    domain TEXT NOT NULL,
+    category TEXT NOT NULL,
+    text TEXT NOT NULL,
+    color INTEGER NOT NULL,
+    PRIMARY KEY(run_id, name_id)
+) STRICT, WITHOUT ROWID;
 )sql";
 
 }  // namespace expertscope

@@ -8,7 +8,7 @@ namespace expertscope {
 /// "ESDB": SQLite's application_id of a session file.
 inline constexpr std::int64_t kApplicationId = 0x45534442;
 /// SQLite's user_version of a session file: raised whenever an older program could not read what a newer one writes.
-inline constexpr std::int64_t kFormatVersion = 2;
+inline constexpr std::int64_t kFormatVersion = 3;
 
 /// The statements that make the tables of an empty session file. docs/FORMAT.md explains every column.
 extern const char* const kSchemaSql;
@@ -16,5 +16,7 @@ extern const char* const kSchemaSql;
 extern const char* const kLayerExpertBytesSql;
 /// The table that a session gets with the first run whose policy decides by costs.
 extern const char* const kRunCostSql;
+/// The table that a session gets with its first named range.
+extern const char* const kRangeNameSql;
 
 }  // namespace expertscope

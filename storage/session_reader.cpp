@@ -96,7 +96,16 @@ void addChunk(const Statement& chunk, RecordBatch& batch) {
         return true;
     };
     // A kind that this program does not know was added by a newer one whose format is still compatible.
-    decodeInto(batch.spans) || decodeInto(batch.selections) || decodeInto(batch.predictions) ||
+    const auto decodeRanges = [&] {
+        std::vector<RangeRecord> ranges;
+        if (!decodeInto(ranges)) return false;
+        for (RangeRecord& range : ranges) {
+            range.kind = SpanKind::Range;
+            batch.spans.push_back(range);
+        }
+        return true;
+    };
+    decodeInto(batch.spans) || decodeRanges() || decodeInto(batch.selections) || decodeInto(batch.predictions) ||
         decodeInto(batch.residency) || decodeInto(batch.transfers);
 }
 
@@ -183,6 +192,21 @@ std::vector<RequestRecord> SessionReader::requests(RunId id) const {
     return m_impl->rows<RequestRecord>("request", "request", id);
 }
 std::vector<LaneInfo> SessionReader::lanes(RunId id) const { return m_impl->rows<LaneInfo>("lane", "lane", id); }
+std::vector<RangeName> SessionReader::rangeNames(RunId id) const {
+    return m_impl->inSnapshot([&] {
+        std::vector<RangeName> names;
+        Statement known(m_impl->database.handle(), "SELECT 1 FROM sqlite_master WHERE name='range_name'");
+        if (!known.step()) return names;
+        Statement row(
+            m_impl->database.handle(),
+            fmt::format("SELECT {} FROM range_name WHERE run_id=? ORDER BY name_id", rowNames<RangeName>().names));
+        row.bind(1, id.value());
+        while (row.step()) {
+            visitFields(RowReader{row, 0}, names.emplace_back());
+        }
+        return names;
+    });
+}
 std::vector<DiagnosticRecord> SessionReader::diagnostics(RunId id) const {
     return m_impl->rows<DiagnosticRecord>("diagnostic", "diagnostic_id", id);
 }

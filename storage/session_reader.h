@@ -51,6 +51,8 @@ public:
     RunEntry run(RunId id) const;
     std::vector<RequestRecord> requests(RunId id) const;
     std::vector<LaneInfo> lanes(RunId id) const;
+    /// By id, from 0; empty where no ranges were recorded.
+    std::vector<RangeName> rangeNames(RunId id) const;
     std::vector<DiagnosticRecord> diagnostics(RunId id) const;
     /// What was recorded after `cursor`, which moves on. `maxChunks` bounds one call's work; call until empty().
     RecordBatch readNew(RunId id, ReadCursor& cursor, int maxChunks = 256) const;

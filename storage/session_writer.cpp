@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "storage/session_writer.h"
 
+#include <algorithm>
 #include <exception>
 #include <optional>
 #include <stdexcept>
@@ -21,6 +22,7 @@
 #include "storage/schema.h"
 #include "storage/session_errors.h"
 #include "storage/session_open.h"
+#include "storage/upgrade.h"
 #include "storage/utf8_text.h"
 
 namespace expertscope {
@@ -73,7 +75,8 @@ void claim(Database& database, const std::filesystem::path& file, const ProcessI
     Transaction transaction(database, "BEGIN IMMEDIATE");
     if (database.queryInteger("SELECT count(*) FROM sqlite_schema") == 0) {
         database.execute(kSchemaSql);
-        database.execute(fmt::format("PRAGMA application_id={}", kApplicationId).c_str());
+        database.execute(
+            fmt::format("PRAGMA application_id={}; PRAGMA user_version={}", kApplicationId, kFormatVersion).c_str());
     } else {
         checkFormat(database, file);
         const ProcessIdentity previous = recordedWriter(database);
@@ -81,9 +84,9 @@ void claim(Database& database, const std::filesystem::path& file, const ProcessI
         if (previous.pid != 0) checkStructure(database);
         // Nobody else writes, so whoever began these runs is gone.
         database.execute("UPDATE run SET state='crashed' WHERE state='running'");
+        // What is written from now on needs it.
+        upgradeFormat(database);
     }
-    // What is written from now on needs it, whatever the file held before.
-    database.execute(fmt::format("PRAGMA user_version={}", kFormatVersion).c_str());
     setMeta(database, "writer_pid", self.pid);
     setMeta(database, "writer_start_ticks", self.startTicks);
     setMeta(database, "writer_boot_id", self.bootId);
@@ -244,7 +247,7 @@ struct SessionWriter::Impl {
         bindOptional(statement, 5, range.end);
         bindOptional(statement, 6, range.firstToken);
         bindOptional(statement, 7, range.lastToken);
-        statement.bind(8, chunkEncoding<Record>());
+        statement.bind(8, kEncodingBlocks);
         statement.bindBlob(9, encodeChunk<Record>(records));
         statement.run();
         records.clear();
@@ -252,6 +255,7 @@ struct SessionWriter::Impl {
 
     void commit() {
         flush<SpanRecord>();
+        flush<RangeRecord>();
         flush<SelectionRecord>();
         flush<PredictionRecord>();
         flush<ResidencyRecord>();
@@ -277,11 +281,12 @@ struct SessionWriter::Impl {
     std::optional<Database> database;
     std::optional<Statements> statements;
     std::optional<Checkpointer> checkpointer;
+    std::optional<Statement> rangeName;  ///< prepared with the first name, which makes the table
     std::optional<RunId> run;
     bool inTransaction = false;
     std::exception_ptr failure;
-    std::tuple<std::vector<SpanRecord>, std::vector<SelectionRecord>, std::vector<PredictionRecord>,
-               std::vector<ResidencyRecord>, std::vector<TransferRecord>>
+    std::tuple<std::vector<SpanRecord>, std::vector<RangeRecord>, std::vector<SelectionRecord>,
+               std::vector<PredictionRecord>, std::vector<ResidencyRecord>, std::vector<TransferRecord>>
         pending;
 };
 
@@ -322,7 +327,37 @@ RunId SessionWriter::beginRun(const RunDescription& description) {
     return *impl.run;
 }
 
-void SessionWriter::append(std::span<const SpanRecord> records) { m_impl->appendColumnar(records); }
+void SessionWriter::setModel(const ModelFacts& model) {
+    Impl& impl = *m_impl;
+    impl.guarded([&] {
+        impl.requireRun();
+        impl.begin();
+        Statement update(impl.database->handle(), "UPDATE run SET model_id=? WHERE run_id=?");
+        update.bind(1, findOrAddModel(*impl.database, model));
+        update.bind(2, impl.run->value());
+        update.run();
+        impl.database->execute("DELETE FROM model WHERE model_id NOT IN (SELECT model_id FROM run)");
+    });
+}
+
+void SessionWriter::append(std::span<const SpanRecord> records) {
+    const auto isRange = [](const SpanRecord& record) { return record.kind == SpanKind::Range; };
+    while (!records.empty()) {
+        const auto end = std::ranges::find_if(
+            records, [&, first = isRange(records[0])](const SpanRecord& record) { return isRange(record) != first; });
+        const auto same = records.first(static_cast<std::size_t>(end - records.begin()));
+        if (isRange(records[0])) {
+            std::vector<RangeRecord> ranges;
+            for (const SpanRecord& range : same) {
+                ranges.push_back({range});
+            }
+            m_impl->appendColumnar(std::span<const RangeRecord>(ranges));
+        } else {
+            m_impl->appendColumnar(same);
+        }
+        records = records.subspan(same.size());
+    }
+}
 void SessionWriter::append(std::span<const SelectionRecord> records) { m_impl->appendColumnar(records); }
 void SessionWriter::append(std::span<const PredictionRecord> records) { m_impl->appendColumnar(records); }
 void SessionWriter::append(std::span<const ResidencyRecord> records) { m_impl->appendColumnar(records); }
@@ -345,6 +380,25 @@ void SessionWriter::append(std::span<const TokenRecord> records) {
 }
 
 void SessionWriter::append(const LaneInfo& lane) { m_impl->appendRow(&Statements::lane, lane); }
+void SessionWriter::append(const RangeName& range) {
+    Impl& impl = *m_impl;
+    impl.guarded([&] {
+        impl.requireRun();
+        impl.begin();
+        if (!impl.rangeName) {
+            impl.database->execute(kRangeNameSql);
+            impl.rangeName.emplace(impl.database->handle(),
+                                   insertSql("INSERT OR REPLACE", "range_name", rowNames<RangeName>()));
+        }
+        impl.rangeName->bind(1, impl.run->value());
+        RangeName valid = range;
+        for (std::string* text : {&valid.domain, &valid.category, &valid.text}) {
+            *text = replaceInvalidUtf8(*text);
+        }
+        visitFields(RowBinder{*impl.rangeName, 2}, valid);
+        impl.rangeName->run();
+    });
+}
 void SessionWriter::append(const RequestRecord& request) { m_impl->appendRow(&Statements::request, request); }
 void SessionWriter::append(const DiagnosticRecord& record) { m_impl->appendRow(&Statements::diagnostic, record); }
 
@@ -378,6 +432,7 @@ void SessionWriter::close() {
             sqlite3_wal_hook(impl.database->handle(), nullptr, nullptr);
             impl.checkpointer.reset();
             impl.statements.reset();
+            impl.rangeName.reset();
             impl.database.reset();
         }
     } release{impl};

@@ -22,6 +22,8 @@ public:
     SessionWriter& operator=(const SessionWriter&) = delete;
 
     RunId beginRun(const RunDescription& description);
+    /// Tells of the run's model what was not known when it began.
+    void setModel(const ModelFacts& model);
     void append(std::span<const SpanRecord> records);
     void append(std::span<const SelectionRecord> records);
     void append(std::span<const PredictionRecord> records);
@@ -29,6 +31,7 @@ public:
     void append(std::span<const TransferRecord> records);
     void append(std::span<const TokenRecord> records);
     void append(const LaneInfo& lane);
+    void append(const RangeName& name);
     /// Inserts the request or, told again, updates it.
     void append(const RequestRecord& request);
     void append(const DiagnosticRecord& diagnostic);

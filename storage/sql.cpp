@@ -15,7 +15,7 @@ namespace expertscope {
 namespace {
 
 constexpr const char* kTables =
-    "run, model, request, token, lane, diagnostic, selection, span, transfer, residency, norm and prediction";
+    "run, model, request, token, lane, diagnostic, selection, span, range, transfer, residency, norm and prediction";
 
 /// Lets a query read and nothing else: SQLite counts ATTACH and some PRAGMAs among what does not write.
 int allowReading(void*, int action, const char* subject, const char*, const char*, const char*) {

@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-#include <sqlite3.h>
+#include "storage/sqlite_api.h"
 
 namespace expertscope {
 

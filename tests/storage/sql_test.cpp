@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "storage/sql.h"
 
+#include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <string>
 #include <vector>
 
@@ -143,6 +143,81 @@ TEST_F(SqlTables, AnswerConditionsOnTokensAsAScanWould) {
     EXPECT_EQ(count("run_id = 3"), 0);
 }
 
+TEST_F(SqlTables, AnswerEveryConditionAsAScanWould) {
+    // `+x` keeps SQLite from handing the condition to the table.
+    struct Condition {
+        const char* table;
+        const char* column;
+        const char* test;
+    };
+    for (const auto& [table, column, test] :
+         std::initializer_list<Condition>{{"selection", "layer", "= 3"},
+                                          {"selection", "layer", "> 5"},
+                                          {"selection", "expert", "BETWEEN 17 AND 29"},
+                                          {"selection", "expert", "< 2.5"},
+                                          {"selection", "slot", "IN (0, 3, 9)"},
+                                          {"selection", "first_use", "= 1"},
+                                          {"selection", "first_use", "= 1.0"},
+                                          {"selection", "outcome", "= 'in-flight'"},
+                                          {"selection", "outcome", "= 'nowhere'"},
+                                          {"selection", "outcome", "= 'MISS' COLLATE NOCASE"},
+                                          {"selection", "action", "IN ('dropped', 'run')"},
+                                          {"selection", "step", "IS NULL"},
+                                          {"selection", "step", "<= 5"},
+                                          {"selection", "weight", "> 2"},
+                                          {"norm", "expert", "= 5"},
+                                          {"norm", "norm", "< 0"},
+                                          {"span", "layer", "= NULL"},
+                                          {"span", "layer", "IS NOT NULL"},
+                                          {"span", "kind", "= 'wait'"},
+                                          {"span", "kind", "= 'unknown'"},
+                                          {"span", "kind", "> 'p'"},
+                                          {"span", "amount", "= 9223372036854775807"},
+                                          {"span", "amount", "< -1"},
+                                          {"span", "start_ns", "> 1000010000000"},
+                                          {"span", "start_ns", "BETWEEN 1000000500000 AND 1000000900000"},
+                                          {"span", "end_ns", "<= 1000001000000"},
+                                          {"span", "end_ns", "> 1000012000000.5"},
+                                          {"transfer", "issued_ns", "< 1000009000000"},
+                                          {"transfer", "started_ns", "IS NULL"},
+                                          {"transfer", "finished_ns", "< 1000009000000"},
+                                          {"transfer", "fate", "= 'late'"},
+                                          {"residency", "time_ns", ">= 1000015000000"},
+                                          {"residency", "change", "= 'evict'"},
+                                          {"prediction", "rank", "= -1"},
+                                          {"prediction", "predictor", "= 'own-gate'"}}) {
+        const std::string from = std::string("SELECT count(*), max(run_id) FROM ") + table + " WHERE ";
+        const std::string condition = std::string(column) + " " + test;
+        const std::vector<Row> scanned = runSql(file, from + "+" + condition).rows;
+        EXPECT_TRUE(runSql(file, from + condition).rows == scanned) << table << ": " << condition;
+        EXPECT_TRUE(runSql(file, from + "run_id = 2 AND " + condition).rows ==
+                    runSql(file, from + "+run_id = 2 AND +" + condition).rows)
+            << table << ": " << condition;
+    }
+    const SqlValue waits = runSql(file, "SELECT count(*) FROM span WHERE kind = 'wait' AND run_id = 1").rows[0][0];
+    EXPECT_EQ(waits, SqlValue(std::ranges::count(batches[0].spans, SpanKind::Wait, &SpanRecord::kind)));
+}
+
+TEST_F(SqlTables, CountRowsWithoutLookingAtThem) {
+    EXPECT_EQ(runSql(file, "SELECT count(*) FROM selection").rows[0][0], integer(14'000));
+    EXPECT_EQ(runSql(file, "SELECT count(*) FROM prediction WHERE run_id = 1").rows[0][0], integer(9000));
+}
+
+TEST_F(SqlTables, JoinWithOneAnother) {
+    const SqlResult result =
+        runSql(file,
+               "SELECT count(*) FROM token t LEFT JOIN selection s ON s.run_id = t.run_id AND s.token = t.token AND "
+               "s.layer = 3 WHERE t.run_id = 2 AND t.token < 3");
+    std::int64_t expected = 0;
+    for (int token = 0; token < 3; ++token) {
+        const auto matches = std::ranges::count_if(batches[1].selections, [&](const SelectionRecord& record) {
+            return record.token == TokenIndex(token) && record.layer == LayerIndex(3);
+        });
+        expected += std::max<std::int64_t>(matches, 1);
+    }
+    EXPECT_EQ(result.rows[0][0], integer(expected));
+}
+
 TEST_F(SqlTables, JoinWithRowTables) {
     const SqlResult result = runSql(file,
                                     "SELECT t.text, count(*) FROM token t JOIN selection s USING(run_id, token) "
@@ -198,36 +273,6 @@ TEST(SqlOverARunningSession, SeesWhatIsCommittedAndWhoIsAlive) {
     writer.commit();
     EXPECT_EQ(runSql(folder / "s.esdb", "SELECT * FROM selection").rows.size(), 10u);
     EXPECT_EQ(runSql(folder / "s.esdb", "SELECT state FROM run").rows[0][0], SqlValue(std::string("running")));
-}
-
-TEST(FormatPage, AsksQuestionsThatASessionAnswers) {
-    const TemporaryFolder folder;
-    const std::filesystem::path file = folder / "s.esdb";
-    {
-        SessionWriter writer(file);
-        writer.beginRun(sampleDescription());
-        writer.append(std::vector<SpanRecord>(3));
-        writer.append(std::vector<SelectionRecord>(3));
-        writer.append(std::vector<PredictionRecord>(3));
-    }
-    std::ifstream page(EXPERTSCOPE_FORMAT_PAGE);
-    ASSERT_TRUE(page) << EXPERTSCOPE_FORMAT_PAGE;
-    std::string query;
-    int questions = 0;
-    bool inside = false;
-    for (std::string line; std::getline(page, line);) {
-        if (line == "```sql") {
-            inside = true;
-        } else if (inside && line == "```") {
-            EXPECT_NO_THROW(runSql(file, query)) << query;
-            ++questions;
-            inside = false;
-            query.clear();
-        } else if (inside) {
-            query += line + "\n";
-        }
-    }
-    EXPECT_GT(questions, 5);
 }
 
 }  // namespace
