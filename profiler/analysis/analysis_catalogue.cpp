@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "profiler/analysis/analysis_catalogue.h"
+
+#include <algorithm>
+#include <optional>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "engine/base/error.h"
+#include "profiler/analysis/routing/balance.h"
+#include "profiler/analysis/routing/co_activation.h"
+#include "profiler/analysis/routing/layer_similarity.h"
+#include "profiler/analysis/routing/overlap.h"
+#include "profiler/analysis/routing/prediction_quality.h"
+#include "profiler/analysis/routing/request_activation.h"
+#include "profiler/analysis/routing/reuse_distance.h"
+#include "profiler/analysis/routing/saturation.h"
+#include "profiler/analysis/routing/specialisation.h"
+#include "profiler/analysis/routing/transitions.h"
+#include "profiler/analysis/routing/vocabulary.h"
+#include "profiler/analysis/routing/working_set.h"
+
+namespace expertscope {
+namespace {
+
+constexpr std::int64_t kWarmUpRun = 32;
+
+/// What the common parameters keep of a run; nothing where they keep all of it.
+std::optional<RunRouting> filtered(const RunRouting& routing, Parameters& parameters) {
+    const std::string phase = parameters.word("phase", {"all", "prefill", "decode"});
+    const std::string warmUp = parameters.word("warmup", {"keep", "exclude"});
+    std::optional<RunRouting> kept;
+    if (warmUp == "exclude") kept = routing.withoutConstantRuns(kWarmUpRun);
+    if (phase != "all") kept = (kept ? *kept : routing).onlyPhase(phase == "prefill" ? Phase::Prefill : Phase::Decode);
+    return kept;
+}
+
+}  // namespace
+
+const std::vector<AnalysisInfo>& analysisCatalogue() {
+    static const std::vector<AnalysisInfo> kCatalogue{
+        balanceAnalysis(),           loadAnalysis(),
+        repetitionAnalysis(),        overlapAnalysis(),
+        reuseDistanceAnalysis(),     reuseHistogramAnalysis(),
+        workingSetAnalysis(),        coverageAnalysis(),
+        predictionQualityAnalysis(), coActivationAnalysis(),
+        transitionsAnalysis(),       transitionInformationAnalysis(),
+        layerSimilarityAnalysis(),   layerDistanceAnalysis(),
+        specialisationAnalysis(),    committeeAnalysis(),
+        vocabularyAnalysis(),        vocabularyTokensAnalysis(),
+        saturationAnalysis(),        activationRatioAnalysis(),
+        requestReuseAnalysis(),      requestGroupsAnalysis(),
+    };
+    return kCatalogue;
+}
+
+const AnalysisInfo& analysisInfo(std::span<const AnalysisInfo> catalogue, std::string_view text) {
+    const std::string_view name = text.substr(0, text.find(':'));
+    const auto found = std::ranges::find(catalogue, name, &AnalysisInfo::name);
+    if (found != catalogue.end()) return *found;
+    std::vector<std::string> names;
+    for (const AnalysisInfo& info : catalogue)
+        names.push_back(info.name);
+    throw UsageError(fmt::format("There is no analysis '{}': use one of {}.", name, fmt::join(names, ", ")));
+}
+
+AnalysisTable runAnalysis(const AnalysisInfo& info, std::string_view text, const AnalysisInput& input) {
+    Parameters parameters(text, "analysis");
+    if (info.source == AnalysisSource::Checkpoint) {
+        if (!input.checkpoint)
+            throw UsageError(
+                fmt::format("The analysis {} looks at weights: give a model instead of a session.", info.name));
+        AnalysisTable table = info.run(input, parameters);
+        parameters.finish();
+        return table;
+    }
+    if (!input.routing)
+        throw UsageError(fmt::format(
+            "The analysis {} looks at routing: give a session, made by 'expertscope run' or 'import'.", info.name));
+    const std::optional<RunRouting> run = filtered(*input.routing, parameters);
+    std::optional<RunRouting> other;
+    if (input.other) other = filtered(*input.other, parameters);
+    AnalysisInput given = input;
+    if (run) given.routing = &*run;
+    if (other) given.other = &*other;
+    AnalysisTable table = info.run(given, parameters);
+    parameters.finish();
+    if (given.routing->assignments() == 0) table.rows.clear();
+    return table;
+}
+
+}  // namespace expertscope
