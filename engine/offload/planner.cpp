@@ -152,7 +152,7 @@ void Planner::releaseUnkept(std::vector<SlotRelease>& releases) {
         const double score = m_residency.score(ref);
         releases.push_back({ref, m_residency.release(ref), score});
     };
-    for (int expert = 0; expert < m_shape.experts; ++expert) {
+    for (int expert = 0; m_policy->releases() && expert < m_shape.experts; ++expert) {
         const ExpertRef ref{m_layer, ExpertId(expert)};
         if (m_residency.present(ref) && m_residency.guard(ref) == Residency::Guard::None && !m_policy->keeps(ref))
             release(ref);
@@ -198,6 +198,7 @@ void Planner::placeLow() {
 
 /// Frees those of the layer's experts that the policy has ceased to pin.
 void Planner::renewPins() {
+    if (m_residency.pinned() == 0) return;
     for (int expert = 0; expert < m_shape.experts; ++expert) {
         const ExpertRef ref{m_layer, ExpertId(expert)};
         if (m_residency.guard(ref) == Residency::Guard::Pinned) letGo(ref);

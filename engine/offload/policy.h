@@ -138,6 +138,8 @@ public:
     virtual double lowPrecisionShare() const { return 0; }
     /// Eviction score among the low-precision copies; to be given where they have a share.
     virtual std::unique_ptr<EvictionRule> makeLowEviction() const;
+    /// Whether keeps() may say no; asked at every layer's end.
+    virtual bool releases() const { return false; }
     /// Whether an expert of the layer that has just run stays until its slot is needed; otherwise it is released.
     virtual bool keeps(ExpertRef) const { return true; }
 

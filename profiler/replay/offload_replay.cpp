@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "profiler/replay/replay_predictors.h"
-
 namespace expertscope {
 
 OffloadReplay::OffloadReplay(const RoutingTrace& trace, const OffloadContext& context, Policy& policy,
@@ -27,20 +25,15 @@ OffloadCounts OffloadReplay::run() {
     ReplayPredictors predictors(m_trace);
     std::optional<RequestIndex> request;
     for (std::size_t s = 0; s < m_trace.steps().size(); ++s) {
+        m_counts.ended = endsBefore(s);
+        if (m_counts.ended != OffloadCounts::Ended::Whole) break;
         const RoutingTrace::Step& step = m_trace.steps()[s];
         if (request != step.request) {
             request = step.request;
             m_planner.beginRequest();
         }
         const std::int64_t began = m_now;
-        for (std::uint32_t g = step.firstGroup; g < step.firstGroup + step.groups; ++g) {
-            predictors.enter(g);
-            m_layer = m_trace.groups()[g].layer;
-            if (timed()) m_now += m_timing->times->before[g];
-            m_planner.beginLayer(m_trace.routed(g), predictors);
-            runGroup(g);
-        }
-        if (timed()) m_now += m_timing->times->tail[s];
+        runStep(s, predictors);
         if (step.phase != Phase::Decode) continue;
         m_counts.decodeTime += m_now - began;
         ++m_counts.decodeSteps;
@@ -48,6 +41,33 @@ OffloadCounts OffloadReplay::run() {
     finish();
     m_counts.missing = predictors.missing();
     return m_counts;
+}
+
+void OffloadReplay::runStep(std::size_t s, ReplayPredictors& predictors) {
+    const RoutingTrace::Step& step = m_trace.steps()[s];
+    for (std::uint32_t g = step.firstGroup; g < step.firstGroup + step.groups; ++g) {
+        predictors.enter(g);
+        m_layer = m_trace.groups()[g].layer;
+        if (timed()) m_now += m_timing->times->before[g];
+        m_planner.beginLayer(m_trace.routed(g), predictors);
+        runGroup(g);
+    }
+    if (timed()) m_now += m_timing->times->tail[s];
+}
+
+OffloadCounts::Ended OffloadReplay::endsBefore(std::size_t step) {
+    using Ended = OffloadCounts::Ended;
+    if (m_stop && m_stop->load(std::memory_order_relaxed)) return Ended::Stopped;
+    if (m_atMost == 0) return Ended::Whole;
+    const std::int64_t done = m_trace.groups()[m_trace.steps()[step].firstGroup].firstAccess;
+    if (done >= m_atMost) return Ended::AtMost;
+    if (!m_warm && 2 * done >= m_atMost) {
+        m_warm = true;
+        m_counts.decodeTime = m_counts.decodeSteps = 0;
+        m_counts.cache.decodeAccesses = m_counts.cache.decodeHits = 0;
+        m_counts.waited = 0;
+    }
+    return Ended::Whole;
 }
 
 void OffloadReplay::preload() {

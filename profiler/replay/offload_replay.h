@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <atomic>
 #include <optional>
 #include <set>
 #include <string>
@@ -9,6 +10,7 @@
 #include "engine/offload/planner.h"
 #include "profiler/replay/belady.h"
 #include "profiler/replay/compute_times.h"
+#include "profiler/replay/replay_predictors.h"
 #include "profiler/replay/simulated_link.h"
 
 namespace expertscope {
@@ -25,6 +27,11 @@ struct OffloadCounts {
     std::int64_t decodeTime = 0;                      ///< ns of all decode steps
     std::int64_t decodeSteps = 0;
     std::set<std::string> missing;  ///< what the policy asked for and the recording lacks
+    enum class Ended : std::uint8_t {
+        Whole,
+        AtMost,   ///< when the accesses that were allowed had been replayed
+        Stopped,  ///< when it was told to
+    } ended = Ended::Whole;
 };
 
 /// The replay's executor of a policy: drives the Planner, the Policy and the EvictionRule of the live engine over a
@@ -43,9 +50,17 @@ public:
     /// arrive at once.
     OffloadReplay(const RoutingTrace& trace, const OffloadContext& context, Policy& policy, EvictionRule* rule,
                   std::optional<Timing> timing);
+    /// Ends after the step that reaches `accesses` (0: never), and then counts decode steps, their times and accesses
+    /// from half of them on only; or when `stop` (may be null) becomes true.
+    void endEarly(std::int64_t accesses, const std::atomic<bool>* stop) {
+        m_atMost = accesses;
+        m_stop = stop;
+    }
     OffloadCounts run();
 
 private:
+    void runStep(std::size_t step, ReplayPredictors& predictors);
+    OffloadCounts::Ended endsBefore(std::size_t step);
     void preload();
     void runGroup(std::size_t group);
     void countAccesses(std::size_t group);
@@ -87,6 +102,9 @@ private:
     std::int64_t m_now = 0;
     LayerIndex m_layer;
     double m_nearEnd = 0;  ///< when the near-memory workers are done with the layer
+    std::int64_t m_atMost = 0;
+    bool m_warm = false;  ///< half of m_atMost is past
+    const std::atomic<bool>* m_stop = nullptr;
 };
 
 }  // namespace expertscope

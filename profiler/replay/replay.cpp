@@ -15,6 +15,7 @@
 #include "profiler/replay/belady_rule.h"
 #include "profiler/replay/layer_settled_cache.h"
 #include "profiler/replay/offload_replay.h"
+#include "profiler/replay/on_demand_replay.h"
 
 namespace expertscope {
 namespace {
@@ -37,6 +38,7 @@ void take(ReplayResult& result, const CacheCounts& counts) {
 ReplayBench::ReplayBench(RecordedRun run) : m_run(std::move(run)), m_next(m_run.trace), m_lru(m_run.trace) {
     for (int layer = 0; layer < trace().layers(); ++layer)
         m_largest = std::max(m_largest, trace().expertBytes(LayerIndex(layer)));
+    if (m_run.times) m_residentSeconds = residentDecodeSeconds();
 }
 
 ReplayCase ReplayBench::own() const {
@@ -62,11 +64,11 @@ void ReplayBench::check(const ReplayCase& what) const {
                                      formatBytes(what.budget), trace().model().name, formatBytes(Bytes(m_largest))));
 }
 
-ReplayResult ReplayBench::replay(const ReplayCase& what, Settle settle) const {
+ReplayResult ReplayBench::replay(const ReplayCase& what, Settle settle, const std::atomic<bool>* stop) const {
     const bool onDemand = nameOf(what.policy) == "on-demand";
     // A bypassing cache reserves no slot before it knows what to keep, so only the settled form of it exists.
     const bool settled = onDemand && (settle == Settle::Layer || isBypass(what.eviction));
-    ReplayResult result = settled ? replaySettled(what) : replayPlanned(what);
+    ReplayResult result = settled ? replaySettled(what) : replayPlanned(what, stop);
     result.what = what;
     result.settle = settled && settle == Settle::Layer ? Settle::Layer : Settle::Admit;
     result.exact = policyInfo(what.policy).exact;
@@ -123,7 +125,7 @@ double ReplayBench::nanosecondsPerByte(const std::optional<LinkSpec>& link) cons
     return m_run.times ? static_cast<double>(m_run.times->transfer) / static_cast<double>(m_largest) : 0;
 }
 
-ReplayResult ReplayBench::replayPlanned(const ReplayCase& what) const {
+ReplayResult ReplayBench::replayPlanned(const ReplayCase& what, const std::atomic<bool>* stop) const {
     ReplayResult result;
     const PolicyInfo& info = policyInfo(what.policy);
     const auto policy = makePolicy(what.policy);
@@ -146,12 +148,22 @@ ReplayResult ReplayBench::replayPlanned(const ReplayCase& what) const {
         result.missing.push_back(
             fmt::format("belady-bypass with '{}': it admits what it brings, so belady stands in", info.name));
 
+    const bool timed = what.timed && m_run.times;
+    if (!timed && nameOf(what.policy) == "on-demand") {
+        take(result, replayOnDemand(trace(), context, *rule, stop));
+        result.stopped = stop && stop->load();
+        return result;
+    }
     std::optional<OffloadReplay::Timing> timing;
-    if (m_run.times)
+    if (timed)
         timing = {
             .times = &*m_run.times, .latency = latency(what.link), .nanosecondsPerByte = nanosecondsPerByte(what.link)};
-    const OffloadCounts counts = OffloadReplay(trace(), context, *policy, rule.get(), timing).run();
+    OffloadReplay replay(trace(), context, *policy, rule.get(), timing);
+    replay.endEarly(what.atMost, stop);
+    const OffloadCounts counts = replay.run();
     take(result, counts.cache);
+    result.rough = counts.ended == OffloadCounts::Ended::AtMost;
+    result.stopped = counts.ended == OffloadCounts::Ended::Stopped;
     result.hitsInFlight = counts.hitsInFlight;
     result.hits -= counts.hitsInFlight;
     result.demandBytes = counts.demandBytes;
@@ -168,13 +180,34 @@ ReplayResult ReplayBench::replayPlanned(const ReplayCase& what) const {
     return result;
 }
 
-/// Decoding's compute alone: what it takes when every expert is there.
-double ReplayBench::computeDecodeSeconds() const {
-    const auto policy = makePolicy("resident");
-    const auto rule = makeEviction("lru");
-    const OffloadContext context = contextFor(*policy, Bytes(0));
-    const OffloadReplay::Timing timing{.times = &*m_run.times};
-    return static_cast<double>(OffloadReplay(trace(), context, *policy, rule.get(), timing).run().decodeTime) * 1e-9;
+/// Decoding's compute alone: what OffloadReplay makes of it when every expert is there, so that a layer is one batch.
+double ReplayBench::residentDecodeSeconds() const {
+    const ComputeTimes& times = *m_run.times;
+    std::int64_t sum = 0;
+    for (std::size_t s = 0; s < trace().steps().size(); ++s) {
+        const RoutingTrace::Step& step = trace().steps()[s];
+        if (step.phase != Phase::Decode) continue;
+        for (std::uint32_t g = step.firstGroup; g < step.firstGroup + step.groups; ++g) {
+            const RoutingTrace::Group& group = trace().groups()[g];
+            const std::span<const float> experts(times.expert.data() + group.firstAccess, trace().accesses(g).size());
+            sum += times.before[g] + times.after[g];
+            if (!experts.empty())
+                sum += times.dispatch + static_cast<std::int64_t>(expertsTime(experts, group.tokens, times.workers));
+        }
+        sum += times.tail[s];
+    }
+    return static_cast<double>(sum) * 1e-9;
+}
+
+double ReplayBench::residentTokensPerSecond() const {
+    if (!(m_residentSeconds > 0)) return std::numeric_limits<double>::quiet_NaN();
+    return static_cast<double>(trace().decodeTokens()) / m_residentSeconds;
+}
+
+double ReplayBench::roofline(const ReplayBound& bound, const std::optional<LinkSpec>& link) const {
+    if (!m_run.times || trace().decodeTokens() == 0) return std::numeric_limits<double>::quiet_NaN();
+    const double moving = static_cast<double>(bound.leastDecodeBytes) * nanosecondsPerByte(link) * 1e-9;
+    return static_cast<double>(trace().decodeTokens()) / std::max(m_residentSeconds, moving);
 }
 
 ReplayBound ReplayBench::bound(Bytes budget, const std::optional<LinkSpec>& link, Settle settle) const {
@@ -182,12 +215,11 @@ ReplayBound ReplayBench::bound(Bytes budget, const std::optional<LinkSpec>& link
     bound.budget = budget;
     if (link) bound.link = link->text;
     bound.beladyHitRate =
-        replay({.policy = "on-demand", .eviction = "belady", .budget = budget, .link = link}, settle).hitRate();
+        replay({.policy = "on-demand", .eviction = "belady", .budget = budget, .link = link, .timed = false}, settle)
+            .hitRate();
     bound.leastBytes = leastBytes(trace(), m_next, budget.count(), false);
-    if (!m_run.times || trace().decodeTokens() == 0) return bound;
-    const auto decodeBytes = static_cast<double>(leastBytes(trace(), m_next, budget.count(), true));
-    const double seconds = std::max(computeDecodeSeconds(), decodeBytes * nanosecondsPerByte(link) * 1e-9);
-    bound.rooflineTokensPerSecond = static_cast<double>(trace().decodeTokens()) / seconds;
+    bound.leastDecodeBytes = leastBytes(trace(), m_next, budget.count(), true);
+    bound.rooflineTokensPerSecond = roofline(bound, link);
     return bound;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <atomic>
 #include <limits>
 #include <optional>
 #include <string>
@@ -25,12 +26,18 @@ struct ReplayCase {
     std::string eviction = "lru";
     Bytes budget;
     std::optional<LinkSpec> link{};  ///< absent: the link that the run had
+    bool timed = true;               ///< false: counts alone, which on-demand has many times faster
+    /// Replay only until so many accesses are reached, for a quick and rough answer: times and decode counts are then
+    /// those of the later half, when caches are warm. 0: all.
+    std::int64_t atMost = 0;
 };
 
 struct ReplayResult {
     ReplayCase what;
     Settle settle = Settle::Admit;  ///< what was done: policies that prefetch are always replayed at Admit
     bool exact = true;
+    bool rough = false;    ///< ended at ReplayCase::atMost
+    bool stopped = false;  ///< was told to stop; what it holds is of no use
     std::int64_t accesses = 0, hits = 0, hitsInFlight = 0, misses = 0;
     std::int64_t decodeAccesses = 0, decodeHits = 0;
     std::int64_t demandBytes = 0, prefetchBytes = 0;
@@ -51,6 +58,7 @@ struct ReplayBound {
     std::string link;          ///< empty: the run's own
     double beladyHitRate = 0;  ///< of `belady` (forced admission) under the settlement that was asked for
     std::int64_t leastBytes = 0;
+    std::int64_t leastDecodeBytes = 0;  ///< leastBytes() of decoding alone
     double rooflineTokensPerSecond = std::numeric_limits<double>::quiet_NaN();
 };
 
@@ -71,8 +79,13 @@ public:
 
     /// Throws UsageError for a name or parameter that does not exist, or a budget that holds no expert.
     void check(const ReplayCase& what) const;
-    ReplayResult replay(const ReplayCase& what, Settle settle) const;
+    /// Returns early, with `stopped`, when `stop` (may be null) becomes true.
+    ReplayResult replay(const ReplayCase& what, Settle settle, const std::atomic<bool>* stop = nullptr) const;
     ReplayBound bound(Bytes budget, const std::optional<LinkSpec>& link, Settle settle) const;
+    /// The bound's roofline over another link, at once: its bytes do not depend on the link.
+    double roofline(const ReplayBound& bound, const std::optional<LinkSpec>& link) const;
+    /// Decoding when every expert is there; NaN without times or where nothing was decoded. O(1).
+    double residentTokensPerSecond() const;
     /// All cases, shared out over `threads`, in the order given.
     std::vector<ReplayResult> replayAll(const std::vector<ReplayCase>& cases, Settle settle, int threads) const;
 
@@ -81,12 +94,12 @@ public:
 
 private:
     ReplayResult replaySettled(const ReplayCase& what) const;
-    ReplayResult replayPlanned(const ReplayCase& what) const;
+    ReplayResult replayPlanned(const ReplayCase& what, const std::atomic<bool>* stop) const;
     /// Experts of the largest size that fit, as slots of the live engine.
     int slotsFor(Bytes budget) const;
     std::int64_t latency(const std::optional<LinkSpec>& link) const;
     double nanosecondsPerByte(const std::optional<LinkSpec>& link) const;
-    double computeDecodeSeconds() const;
+    double residentDecodeSeconds() const;
 
     OffloadContext contextFor(const Policy& policy, Bytes budget) const;
 
@@ -95,6 +108,7 @@ private:
     NextUses m_next;
     LruCurve m_lru;
     std::int64_t m_largest = 0;  ///< bytes of the largest expert
+    double m_residentSeconds = std::numeric_limits<double>::quiet_NaN();
 };
 
 }  // namespace expertscope

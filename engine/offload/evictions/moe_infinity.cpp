@@ -19,9 +19,10 @@ struct RankedOrder {
     std::vector<int> expertAt, rankOf;
     std::vector<int> group;  ///< [ranks] experts with the same score share one
     std::vector<std::uint64_t> present;
-    std::size_t read = 0;          ///< of the log
-    std::int64_t generation = -1;  ///< of the entry that it was made from
-    bool current = false;          ///< `present` was right when it had read that far
+    std::vector<std::uint64_t> filled;  ///< a bit a word of `present`
+    std::size_t read = 0;               ///< of the log
+    std::int64_t generation = -1;       ///< of the entry that it was made from
+    bool current = false;               ///< `present` was right when it had read that far
 };
 
 /// MoE-Infinity (arXiv 2401.14361v3), algorithm 1: the score is (p + ε) ÷ n · (1 − layer ÷ layers), with p the tokens
@@ -116,6 +117,9 @@ void MoeInfinityRule::catchUp(RankedOrder& order) const {
         const std::uint64_t bit = std::uint64_t{1} << (rank % kWord);
         std::uint64_t& word = order.present[static_cast<std::size_t>(rank / kWord)];
         word = m_present[expert] ? word | bit : word & ~bit;
+        const std::uint64_t filled = std::uint64_t{1} << (rank / kWord % kWord);
+        std::uint64_t& words = order.filled[static_cast<std::size_t>(rank / kWord / kWord)];
+        words = word != 0 ? words | filled : words & ~filled;
     };
     if (order.current && m_log.size() - order.read < m_present.size()) {
         for (; order.read < m_log.size(); ++order.read)
@@ -123,6 +127,7 @@ void MoeInfinityRule::catchUp(RankedOrder& order) const {
         return;
     }
     order.present.assign(m_present.size() / kWord + 1, 0);
+    order.filled.assign(order.present.size() / kWord + 1, 0);
     for (std::size_t expert = 0; expert < m_present.size(); ++expert)
         if (m_present[expert]) put(expert);
     order.read = m_log.size();
@@ -133,14 +138,18 @@ int MoeInfinityRule::victim(const EvictionCandidates& candidates) const {
     if (candidates.layer() >= 0) return scanLayer(candidates);
     const RankedOrder& ranked = order();
     int best = -1, group = -1;
-    for (std::size_t word = 0; word < ranked.present.size(); ++word) {
-        for (std::uint64_t bits = ranked.present[word]; bits != 0; bits &= bits - 1) {
-            const std::size_t rank = word * kWord + static_cast<std::size_t>(std::countr_zero(bits));
-            if (best >= 0 && ranked.group[rank] != group) return best;
-            const int expert = ranked.expertAt[rank];
-            if (!candidates.contains(expert)) continue;
-            if (best < 0 || candidates.lastOrder(expert) < candidates.lastOrder(best)) best = expert;
-            group = ranked.group[rank];
+    // From word to word that holds some, and in it from rank to rank.
+    for (std::size_t first = 0; first < ranked.filled.size(); ++first) {
+        for (std::uint64_t words = ranked.filled[first]; words != 0; words &= words - 1) {
+            const std::size_t word = first * kWord + static_cast<std::size_t>(std::countr_zero(words));
+            for (std::uint64_t bits = ranked.present[word]; bits != 0; bits &= bits - 1) {
+                const std::size_t rank = word * kWord + static_cast<std::size_t>(std::countr_zero(bits));
+                if (best >= 0 && ranked.group[rank] != group) return best;
+                const int expert = ranked.expertAt[rank];
+                if (!candidates.contains(expert)) continue;
+                if (best < 0 || candidates.lastOrder(expert) < candidates.lastOrder(best)) best = expert;
+                group = ranked.group[rank];
+            }
         }
     }
     return best;

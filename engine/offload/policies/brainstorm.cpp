@@ -45,6 +45,7 @@ public:
         std::ranges::stable_sort(wanted, std::greater<>(), &WantedExpert::score);
     }
     bool predictsItself() const override { return true; }
+    bool releases() const override { return true; }
     bool keeps(ExpertRef) const override { return m_caches; }
 
 private:

@@ -26,6 +26,7 @@ public:
         Policy::begin(context);
         place(byPopularity(context), shape().slots - std::max(1, shape().slots / 20));
     }
+    bool releases() const override { return true; }
     bool keeps(ExpertRef ref) const override { return placed(ref); }
 
     void placeMisses(const RoutedLayer&, std::span<ExpertAccess> accesses) override {

@@ -12,6 +12,7 @@ class LayerStream final : public Policy {
 public:
     explicit LayerStream(int ahead) : m_ahead(ahead) {}
 
+    bool releases() const override { return true; }
     bool keeps(ExpertRef) const override { return false; }
 
     void prefetch(const RoutedLayer& routed, Predictors&, const ResidencyView&,

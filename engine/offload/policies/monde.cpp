@@ -14,6 +14,7 @@ namespace {
 /// and each expert computes while the next is moved. Of equal splits the one that moves less. O(n log n).
 class Monde final : public Policy {
 public:
+    bool releases() const override { return true; }
     bool keeps(ExpertRef) const override { return false; }
     bool computesInPlace() const override { return true; }
 

@@ -70,6 +70,7 @@ public:
         return std::make_unique<LeastImportant>(m_importance);
     }
     /// Shrinking: what lies below the number of virtual experts that there may be now leaves.
+    bool releases() const override { return true; }
     bool keeps(ExpertRef ref) const override { return std::ranges::find(m_leaving, ref.expert) == m_leaving.end(); }
 
     int ownGateWidth() const override { return shape().topK; }

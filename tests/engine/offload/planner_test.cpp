@@ -228,6 +228,8 @@ TEST_P(EveryPolicy, RunsEachExpertOnceInASlotOfItsOwnAndKeepsTheBudget) {
             const std::set<int> unique(chosen.begin(), chosen.end());
             EXPECT_EQ(executed, std::multiset<int>(unique.begin(), unique.end()));
             f.planner.endLayer(f.releases, f.commands);
+            for (int expert = 0; !f.policy->releases() && expert < shape.experts; ++expert)
+                EXPECT_TRUE(f.policy->keeps({LayerIndex(layer), ExpertId(expert)})) << "releases() denies it";
             for (const SlotRelease& release : f.releases)
                 EXPECT_EQ(inSlots.erase(shape.flat(release.expert)), 1U);
             apply();
