@@ -22,7 +22,7 @@ constexpr std::chrono::milliseconds kDrainEvery(50);
 constexpr std::chrono::milliseconds kCommitEvery(95);  // with a drain every 50: at the second one
 
 /// What comes a few times a step at most, and holds text.
-using RareRecord = std::variant<LaneInfo, TokenRecord, RequestRecord, DiagnosticRecord>;
+using RareRecord = std::variant<LaneInfo, RangeName, TokenRecord, RequestRecord, DiagnosticRecord>;
 
 }  // namespace
 
@@ -161,6 +161,7 @@ Recorder::~Recorder() {
 RunId Recorder::run() const { return m_impl->run; }
 
 void Recorder::onLane(const LaneInfo& lane) { m_impl->pushRare(lane); }
+void Recorder::onRangeName(const RangeName& name) { m_impl->pushRare(name); }
 void Recorder::onSpan(const SpanRecord& span) { m_impl->push(std::span<const SpanRecord>(&span, 1)); }
 void Recorder::onSelections(std::span<const SelectionRecord> selections) { m_impl->push(selections); }
 void Recorder::onResidency(const ResidencyRecord& change) {

@@ -23,6 +23,7 @@ public:
     RunId run() const;
 
     void onLane(const LaneInfo&) override;
+    void onRangeName(const RangeName&) override;
     void onSpan(const SpanRecord&) override;
     void onSelections(std::span<const SelectionRecord>) override;
     void onResidency(const ResidencyRecord&) override;
