@@ -5,7 +5,8 @@
 #include <cmath>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
+
+#include "profiler/interchange/placement.h"
 
 namespace expertscope {
 namespace {
@@ -58,12 +59,11 @@ std::string llamaCppCommand(const ModelFacts& model, Bytes budget) {
 }
 
 std::string llamaCppOverride(const ModelFacts& model, Bytes budget) {
-    std::vector<int> layers;
-    for (int layer = 0; layer < layersOnCpu(model, budget); ++layer)
+    std::vector<std::int32_t> layers;
+    for (std::int32_t layer = 0; layer < layersOnCpu(model, budget); ++layer)
         layers.push_back(layer);
     if (layers.empty()) return "llama-cli -m MODEL.gguf -ngl 99";
-    return fmt::format("llama-cli -m MODEL.gguf -ngl 99 -ot 'blk\\.({})\\.ffn_(gate|up|down)_exps\\.=CPU'",
-                       fmt::join(layers, "|"));
+    return fmt::format("llama-cli -m MODEL.gguf -ngl 99 -ot '{}'", llamaOverride(layers));
 }
 
 std::string kTransformersCommand(const ModelFacts& model, Bytes budget) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/cli/import_command.h"
 
-#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -12,47 +11,77 @@
 #include "app/cli/output.h"
 #include "app/cli/run_json.h"
 #include "engine/base/error.h"
-#include "profiler/interchange/route_trace_import.h"
+#include "profiler/interchange/import_registry.h"
 
 namespace expertscope {
 namespace {
 
 struct ImportArguments {
-    std::string in, out, format = "auto";
+    std::string in, out, format = "auto", expertBytes;
+    ImportOptions options;
     bool json = false;
 };
 
-void checkFormat(const ImportArguments& arguments) {
-    if (arguments.format != "auto" && arguments.format != "route-trace")
-        throw UsageError(fmt::format("There is no import format '{}': use auto or route-trace.", arguments.format));
-    if (!std::filesystem::exists(arguments.in))
-        throw BadInputError(fmt::format("There is no file {}: check its name.", arguments.in));
-    if (arguments.format == "auto" && !isRouteTrace(arguments.in))
-        throw BadInputError(
-            fmt::format("{} has no format that can be imported: this build knows route-trace.", arguments.in));
+Json importJson(const ImportArguments& arguments, const ImportFormat& format, const ImportedRun& imported) {
+    return {{"session", arguments.out},
+            {"format", format.name},
+            {"runs",
+             {{{"run_id", imported.run.value()},
+               {"model", modelJson(imported.model)},
+               {"rows", imported.rows},
+               {"selections", imported.summary.selections},
+               {"spans", imported.summary.spans},
+               {"steps", imported.steps},
+               {"prompt_tokens", imported.summary.promptTokens},
+               {"generated_tokens", imported.summary.generatedTokens},
+               {"accesses", imported.summary.accesses},
+               {"dropped_choices", imported.dropped},
+               {"excluded_rows", imported.excludedRows},
+               {"excluded_tokens", imported.excludedTokens},
+               {"notes", imported.notes}}}}};
+}
+
+void printImported(const ImportArguments& arguments, const ImportFormat& format, const ImportedRun& imported) {
+    const RunSummary& summary = imported.summary;
+    std::cout << fmt::format("{}: run {} from {}", arguments.out, imported.run.value(), format.name);
+    if (summary.selections > 0)
+        std::cout << fmt::format(", {} of {} prompt and {} decoded tokens, {} selections, {} accesses",
+                                 imported.model.name, summary.promptTokens, summary.generatedTokens, summary.selections,
+                                 summary.accesses);
+    if (summary.spans > 0) std::cout << fmt::format(", {} spans", summary.spans);
+    std::cout << '\n';
+    if (imported.excludedRows > 0)
+        std::cout << fmt::format(
+            "{} rows excluded: {} tokens that look like an engine's warm-up (--keep-warmup keeps "
+            "them).\n",
+            imported.excludedRows, imported.excludedTokens);
+    for (const std::string& note : imported.notes)
+        std::cout << note << '\n';
 }
 
 int import(const ImportArguments& arguments) {
-    checkFormat(arguments);
-    const ImportedRun imported = importRouteTrace(arguments.in, arguments.out);
-    if (arguments.json) {
-        printJson({{"session", arguments.out},
-                   {"format", "route-trace"},
-                   {"runs",
-                    {{{"run_id", imported.run.value()},
-                      {"model", modelJson(imported.model)},
-                      {"selections", imported.rows},
-                      {"steps", imported.steps},
-                      {"prompt_tokens", imported.summary.promptTokens},
-                      {"generated_tokens", imported.summary.generatedTokens},
-                      {"accesses", imported.summary.accesses},
-                      {"dropped_choices", imported.dropped}}}}});
-        return 0;
+    const ImportFormat& format = importFormat(arguments.format, arguments.in);
+    ImportOptions options = arguments.options;
+    if (!arguments.expertBytes.empty()) {
+        const SizeSpec size = parseSize(arguments.expertBytes, "--expert-bytes");
+        if (size.share || size.bytes.count() == 0)
+            throw UsageError(fmt::format("--expert-bytes {} is no size of one expert: give bytes, such as 6.75MiB.",
+                                         arguments.expertBytes));
+        options.expertBytes = size.bytes;
     }
-    std::cout << fmt::format("{}: run {}, {} of {} prompt and {} decoded tokens, {} selections, {} accesses\n",
-                             arguments.out, imported.run.value(), imported.model.name, imported.summary.promptTokens,
-                             imported.summary.generatedTokens, imported.rows, imported.summary.accesses);
+    const ImportedRun imported = format.import(arguments.in, arguments.out, options);
+    if (arguments.json)
+        printJson(importJson(arguments, format, imported));
+    else
+        printImported(arguments, format, imported);
     return 0;
+}
+
+std::string formatsHelp() {
+    std::string text = "auto, or";
+    for (const ImportFormat& format : importFormats())
+        text += fmt::format("{} {} ({})", text.ends_with("or") ? "" : ",", format.name, format.what);
+    return text;
 }
 
 }  // namespace
@@ -60,11 +89,23 @@ int import(const ImportArguments& arguments) {
 void addImportCommand(CLI::App& app, CommandAction& action) {
     CLI::App* command = app.add_subcommand("import", "What other tools recorded, as a run of a session");
     const auto arguments = std::make_shared<ImportArguments>();
-    command->add_option("IN", arguments->in, "A route-trace CSV")->required();
+    command->add_option("IN", arguments->in, "The file of the other tool, gzip too")->required();
     command->add_option("--out", arguments->out, "The session; appends where it exists")
         ->required()
         ->type_name("S.esdb");
-    command->add_option("--format", arguments->format, "auto or route-trace")->capture_default_str();
+    command->add_option("--format", arguments->format, formatsHelp())->capture_default_str();
+    command->add_flag("--keep-warmup", arguments->options.keepWarmUp,
+                      "Also the tokens that look like an engine's warm-up: long runs with the same routing");
+    ImportOptions& options = arguments->options;
+    command->add_option("--model-name", options.modelName, "Where the file does not name the model");
+    command->add_option("--layers", options.layers, "Layers of the model, where the file does not say them")
+        ->check(CLI::Range(1, 4096));
+    command->add_option("--experts", options.experts, "Experts of a layer, where the file does not say them")
+        ->check(CLI::Range(1, 65'536));
+    command->add_option("--top-k", options.topK, "Experts of a token, where the file does not say them")
+        ->check(CLI::Range(1, 65'536));
+    command->add_option("--expert-bytes", arguments->expertBytes, "Size of one expert, where the file does not say it")
+        ->type_name("SIZE");
     command->add_flag("--json", arguments->json, "What was imported, as one JSON object");
     command->callback([arguments, &action] { action = [arguments] { return import(*arguments); }; });
 }

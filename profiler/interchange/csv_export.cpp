@@ -15,8 +15,8 @@
 namespace expertscope {
 namespace {
 
-constexpr const char* kTables[] = {"run",      "request",   "token", "selection",  "span",
-                                   "transfer", "residency", "norm",  "prediction", "diagnostic"};
+constexpr std::string_view kTables[] = {"run",      "request",   "token", "selection",  "span",
+                                        "transfer", "residency", "norm",  "prediction", "diagnostic"};
 
 /// Appends one field to the line; quoted where RFC 4180 asks for it.
 struct AppendField {
@@ -84,6 +84,8 @@ void writeTable(const std::filesystem::path& session, const std::string& table, 
 
 }  // namespace
 
+std::span<const std::string_view> exportedTables() { return kTables; }
+
 std::vector<std::filesystem::path> exportCsv(const std::filesystem::path& session, std::optional<RunId> run,
                                              const std::filesystem::path& out) {
     const SessionReader reader(session);
@@ -100,9 +102,9 @@ std::vector<std::filesystem::path> exportCsv(const std::filesystem::path& sessio
             error.message());
     }
     std::vector<std::filesystem::path> files;
-    for (const char* table : kTables) {
+    for (const std::string_view table : kTables) {
         files.push_back(out / fmt::format("{}.csv", table));
-        writeTable(session, table, run, files.back());
+        writeTable(session, std::string(table), run, files.back());
     }
     return files;
 }

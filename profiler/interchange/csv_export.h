@@ -3,6 +3,8 @@
 
 #include <filesystem>
 #include <optional>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "engine/base/ids.h"
@@ -17,5 +19,8 @@ namespace expertscope {
 /// written.
 std::vector<std::filesystem::path> exportCsv(const std::filesystem::path& session, std::optional<RunId> run,
                                              const std::filesystem::path& out);
+
+/// The SQL tables that an export of a whole session writes.
+std::span<const std::string_view> exportedTables();
 
 }  // namespace expertscope

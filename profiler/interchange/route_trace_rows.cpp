@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <fstream>
 #include <limits>
 #include <numeric>
 
 #include <fmt/format.h>
 
 #include "engine/base/error.h"
+#include "profiler/interchange/inflated_input.h"
 
 namespace expertscope {
 namespace {
@@ -51,17 +51,7 @@ std::size_t split(std::string_view text, std::array<std::string_view, N>& fields
 
 }  // namespace
 
-bool isRouteTrace(const std::filesystem::path& file) {
-    std::ifstream in(file, std::ios::binary);
-    std::string start(kMagic.size(), '\0');
-    in.read(start.data(), static_cast<std::streamsize>(start.size()));
-    return in.gcount() == static_cast<std::streamsize>(kMagic.size()) && start == kMagic;
-}
-
-RouteTraceRows::RouteTraceRows(const std::filesystem::path& file)
-    : m_file(file), m_in(std::make_unique<std::ifstream>(file, std::ios::binary)) {
-    if (!*m_in || std::filesystem::is_directory(file))
-        throw BadInputError(fmt::format("The route-trace {} cannot be read: check its name.", file.string()));
+RouteTraceRows::RouteTraceRows(const std::filesystem::path& file) : m_file(file), m_in(openInput(file)) {
     readHeader();
 }
 

@@ -9,28 +9,13 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/base/run_facts.h"
+#include "profiler/interchange/route_rows.h"
 
 namespace expertscope {
 
-/// One line of a route-trace: one expert that one layer chose for one token.
-struct RouteRow {
-    std::int64_t line = 0;  ///< in the file, from 1
-    std::int32_t turn = 0;
-    Phase phase = Phase::Prefill;
-    std::int32_t position = 0;  ///< of the token in its turn (column `step`)
-    LayerIndex layer;
-    std::int32_t slot = 0;
-    ExpertId expert;
-    float weight = 0;            ///< NaN where the tool did not know it
-    std::int32_t residency = 0;  ///< 0 miss, 1 hit, 2 hit of a prefetch
-    Bytes moved;                 ///< over the link for this row
-    bool dropped = false;        ///< chosen and left out
-};
-
 /// Reads a `route_trace v1` file (BigMoeOnEdge and tools after it) row by row, checking every field against the header.
 /// Every fault is a BadInputError that names file and line.
-class RouteTraceRows {
+class RouteTraceRows : public RouteRowSource {
 public:
     /// Reads the header. Throws BadInputError when the file is missing or is no such trace.
     explicit RouteTraceRows(const std::filesystem::path& file);
@@ -38,11 +23,11 @@ public:
     RouteTraceRows(std::unique_ptr<std::istream> in, std::filesystem::path name);
 
     /// What the header says of the model; `hidden`, `vocabulary` and `context` are not known (0).
-    const ModelFacts& model() const { return m_model; }
+    const ModelFacts& model() const override { return m_model; }
     /// The next row; false after the last.
-    bool next(RouteRow& row);
+    bool next(RouteRow& row) override;
     /// Throws BadInputError: file, line, and `what` is wrong with it.
-    [[noreturn]] void refuse(std::int64_t line, const std::string& what) const;
+    [[noreturn]] void refuse(std::int64_t line, const std::string& what) const override;
 
 private:
     bool nextLine(std::string& text);
@@ -60,8 +45,5 @@ private:
     bool m_hasDropped = false;
     std::vector<std::int64_t> m_layerBytes;  ///< −1 where the header has not named the layer
 };
-
-/// Whether the file begins as a route-trace does.
-bool isRouteTrace(const std::filesystem::path& file);
 
 }  // namespace expertscope
