@@ -21,6 +21,7 @@ SlotIndex OffloadReplay::slotOf(int access) const {
 }
 
 OffloadCounts OffloadReplay::run() {
+    m_began = std::chrono::steady_clock::now();
     preload();
     ReplayPredictors predictors(m_trace);
     std::optional<RequestIndex> request;
@@ -57,11 +58,16 @@ void OffloadReplay::runStep(std::size_t s, ReplayPredictors& predictors) {
 
 OffloadCounts::Ended OffloadReplay::endsBefore(std::size_t step) {
     using Ended = OffloadCounts::Ended;
-    if (m_stop && m_stop->load(std::memory_order_relaxed)) return Ended::Stopped;
-    if (m_atMost == 0) return Ended::Whole;
+    if (m_limits.stop && m_limits.stop->load(std::memory_order_relaxed)) return Ended::Stopped;
+    if (m_limits.accesses == 0 && m_limits.patience.count() == 0) return Ended::Whole;
     const std::int64_t done = m_trace.groups()[m_trace.steps()[step].firstGroup].firstAccess;
-    if (done >= m_atMost) return Ended::AtMost;
-    if (!m_warm && 2 * done >= m_atMost) {
+    const auto spent = std::chrono::steady_clock::now() - m_began;
+    const auto past = [&](int parts) {
+        return (m_limits.accesses > 0 && parts * done >= m_limits.accesses) ||
+               (m_limits.patience.count() > 0 && parts * spent >= m_limits.patience);
+    };
+    if (past(1)) return Ended::Early;
+    if (!m_warm && past(2)) {
         m_warm = true;
         m_counts.decodeTime = m_counts.decodeSteps = 0;
         m_counts.cache.decodeAccesses = m_counts.cache.decodeHits = 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <optional>
 #include <set>
 #include <string>
@@ -29,7 +30,7 @@ struct OffloadCounts {
     std::set<std::string> missing;  ///< what the policy asked for and the recording lacks
     enum class Ended : std::uint8_t {
         Whole,
-        AtMost,   ///< when the accesses that were allowed had been replayed
+        Early,    ///< at a limit
         Stopped,  ///< when it was told to
     } ended = Ended::Whole;
 };
@@ -50,12 +51,14 @@ public:
     /// arrive at once.
     OffloadReplay(const RoutingTrace& trace, const OffloadContext& context, Policy& policy, EvictionRule* rule,
                   std::optional<Timing> timing);
-    /// Ends after the step that reaches `accesses` (0: never), and then counts decode steps, their times and accesses
-    /// from half of them on only; or when `stop` (may be null) becomes true.
-    void endEarly(std::int64_t accesses, const std::atomic<bool>* stop) {
-        m_atMost = accesses;
-        m_stop = stop;
-    }
+    struct Limits {
+        std::int64_t accesses = 0;             ///< 0: any
+        std::chrono::milliseconds patience{};  ///< of the clock; 0: any
+        const std::atomic<bool>* stop = nullptr;
+    };
+    /// Ends before the step at which a limit is reached, and counts decode steps, their times and accesses from half of
+    /// the way on only; or when `stop` (may be null) becomes true.
+    void endEarly(const Limits& limits) { m_limits = limits; }
     OffloadCounts run();
 
 private:
@@ -102,9 +105,9 @@ private:
     std::int64_t m_now = 0;
     LayerIndex m_layer;
     double m_nearEnd = 0;  ///< when the near-memory workers are done with the layer
-    std::int64_t m_atMost = 0;
-    bool m_warm = false;  ///< half of m_atMost is past
-    const std::atomic<bool>* m_stop = nullptr;
+    Limits m_limits;
+    bool m_warm = false;  ///< half of the way to a limit is past
+    std::chrono::steady_clock::time_point m_began;
 };
 
 }  // namespace expertscope

@@ -159,10 +159,10 @@ ReplayResult ReplayBench::replayPlanned(const ReplayCase& what, const std::atomi
         timing = {
             .times = &*m_run.times, .latency = latency(what.link), .nanosecondsPerByte = nanosecondsPerByte(what.link)};
     OffloadReplay replay(trace(), context, *policy, rule.get(), timing);
-    replay.endEarly(what.atMost, stop);
+    replay.endEarly({.accesses = what.atMost, .patience = what.patience, .stop = stop});
     const OffloadCounts counts = replay.run();
     take(result, counts.cache);
-    result.rough = counts.ended == OffloadCounts::Ended::AtMost;
+    result.rough = counts.ended == OffloadCounts::Ended::Early;
     result.stopped = counts.ended == OffloadCounts::Ended::Stopped;
     result.hitsInFlight = counts.hitsInFlight;
     result.hits -= counts.hitsInFlight;

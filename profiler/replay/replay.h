@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <limits>
 #include <optional>
 #include <string>
@@ -27,16 +28,18 @@ struct ReplayCase {
     Bytes budget;
     std::optional<LinkSpec> link{};  ///< absent: the link that the run had
     bool timed = true;               ///< false: counts alone, which on-demand has many times faster
-    /// Replay only until so many accesses are reached, for a quick and rough answer: times and decode counts are then
-    /// those of the later half, when caches are warm. 0: all.
+    /// Replay only until so many accesses are reached or so much time has passed (of the clock; for policies that take
+    /// long), for a quick and rough answer: times and decode counts are then those of the later half, when caches are
+    /// warm. 0: all.
     std::int64_t atMost = 0;
+    std::chrono::milliseconds patience{0};
 };
 
 struct ReplayResult {
     ReplayCase what;
     Settle settle = Settle::Admit;  ///< what was done: policies that prefetch are always replayed at Admit
     bool exact = true;
-    bool rough = false;    ///< ended at ReplayCase::atMost
+    bool rough = false;    ///< ended early, by ReplayCase::atMost or patience
     bool stopped = false;  ///< was told to stop; what it holds is of no use
     std::int64_t accesses = 0, hits = 0, hitsInFlight = 0, misses = 0;
     std::int64_t decodeAccesses = 0, decodeHits = 0;

@@ -11,9 +11,12 @@ SimulatedLink::SimulatedLink(int slots, std::int64_t latency, double nanoseconds
 
 /// Puts the next transfer on the free link; false when there is none.
 bool SimulatedLink::beginNext() {
-    std::deque<int>& queue = m_urgent.empty() ? m_prefetches : m_urgent;
+    for (Queue* queue : {&m_urgent, &m_prefetches})
+        while (!queue->empty() && stale(queue->front()))
+            queue->pop_front();
+    Queue& queue = m_urgent.empty() ? m_prefetches : m_urgent;
     if (queue.empty()) return false;
-    m_moving = queue.front();
+    m_moving = queue.front().slot;
     queue.pop_front();
     Transfer& transfer = at(m_moving);
     m_movingStart = std::max(m_free, transfer.submitted) + (transfer.started ? 0 : m_latency);
@@ -49,15 +52,29 @@ void SimulatedLink::stop(std::int64_t now) {
     m_moving = -1;
 }
 
+/// Puts the slot's transfer at the queue's back, wherever it was.
+void SimulatedLink::enqueue(Queue& queue, int slot) {
+    // Stale entries stay few, even in a queue that the link never comes to.
+    if (queue.size() > 2 * m_transfers.size() + 64) std::erase_if(queue, [&](const Entry& e) { return stale(e); });
+    queue.push_back({slot, ++at(slot).ticket});
+}
+
+/// An interrupted prefetch is the next one.
+void SimulatedLink::takeBack(int slot) { m_prefetches.push_front({slot, at(slot).ticket}); }
+
 void SimulatedLink::submit(SlotIndex slot, std::int64_t bytes, bool urgent, std::int64_t now) {
     advance(now);
     Transfer& transfer = at(slot.value());
-    transfer = {.bytes = static_cast<double>(bytes), .submitted = now, .urgent = urgent, .arrived = false};
-    (urgent ? m_urgent : m_prefetches).push_back(slot.value());
+    transfer = {.bytes = static_cast<double>(bytes),
+                .submitted = now,
+                .urgent = urgent,
+                .arrived = false,
+                .ticket = transfer.ticket};
+    enqueue(urgent ? m_urgent : m_prefetches, slot.value());
     if (urgent && m_moving >= 0 && !at(m_moving).urgent) {
         const int interrupted = m_moving;
         stop(now);
-        m_prefetches.push_front(interrupted);
+        takeBack(interrupted);
     }
     if (m_moving < 0) beginNext();
 }
@@ -68,12 +85,11 @@ void SimulatedLink::promote(SlotIndex slot, std::int64_t now) {
     if (transfer.urgent || transfer.arrived) return;
     transfer.urgent = true;
     if (m_moving == slot.value()) return;
-    std::erase(m_prefetches, slot.value());
-    m_urgent.push_back(slot.value());
+    enqueue(m_urgent, slot.value());
     if (m_moving >= 0 && !at(m_moving).urgent) {
         const int interrupted = m_moving;
         stop(now);
-        m_prefetches.push_front(interrupted);
+        takeBack(interrupted);
         beginNext();
     }
 }
@@ -85,8 +101,7 @@ bool SimulatedLink::cancel(SlotIndex slot, std::int64_t now) {
         stop(now);
         beginNext();
     } else {
-        std::erase(m_urgent, slot.value());
-        std::erase(m_prefetches, slot.value());
+        ++at(slot.value()).ticket;
     }
     at(slot.value()).arrived = true;  // nothing is under way for the slot
     return true;

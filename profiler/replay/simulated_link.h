@@ -14,7 +14,8 @@ namespace expertscope {
 /// A link in simulated time that does what TransferQueue does with a real one: demands before prefetches, each in order
 /// of issue; a demand interrupts a prefetch that is moving, which goes on afterwards where it was and pays no second
 /// latency; a transfer that loses its slot is cancelled, moving or not. Callers ask with times that never go back;
-/// times in nanoseconds from any start. Every operation is O(1) but for those that search a queue.
+/// times in nanoseconds from any start. Operations are O(1) amortised: what leaves a queue out of turn stays in it as a
+/// stale entry until it is reached. firstArrival() is O(slots asked for) for each arrival before.
 class SimulatedLink {
 public:
     /// `latency` a transfer, `nanosecondsPerByte` for its bytes.
@@ -38,7 +39,18 @@ private:
         bool urgent = false;
         bool started = false;  ///< has paid its latency
         bool arrived = true;
+        std::uint32_t ticket = 0;  ///< of its entry in a queue
     };
+    struct Entry {
+        int slot = 0;
+        std::uint32_t ticket = 0;
+    };
+    using Queue = std::deque<Entry>;
+    void enqueue(Queue& queue, int slot);
+    void takeBack(int slot);
+    bool stale(const Entry& entry) const {
+        return m_transfers[static_cast<std::size_t>(entry.slot)].ticket != entry.ticket;
+    }
     void advance(std::int64_t now);
     bool beginNext();
     void stop(std::int64_t now);
@@ -47,7 +59,7 @@ private:
     std::int64_t m_latency;
     double m_perByte;
     std::vector<Transfer> m_transfers;  ///< [slots]
-    std::deque<int> m_urgent, m_prefetches;
+    Queue m_urgent, m_prefetches;
     int m_moving = -1;               ///< slot
     std::int64_t m_movingStart = 0;  ///< link time from which its bytes flow, its latency past
     std::int64_t m_movingEnd = 0;

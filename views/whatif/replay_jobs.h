@@ -2,6 +2,7 @@
 #pragma once
 
 #include <QObject>
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -14,8 +15,8 @@
 
 namespace expertscope {
 
-/// Replays off the UI thread, one after the other. A new list of wishes replaces what has not begun; what is done is
-/// handed over by arrived().
+/// Replays off the UI thread, one after the other. A new list of wishes replaces what has not begun and stops what has
+/// and is wished no longer; what is done is handed over by arrived().
 class ReplayJobs : public QObject {
     Q_OBJECT
 public:
@@ -50,7 +51,9 @@ Q_SIGNALS:
 
 private:
     void work(const std::stop_token& stop);
-    static Done make(const ReplayBench& bench, const Wish& wish);
+    void workOff(std::unique_lock<std::mutex>& lock);
+    static bool same(const Wish& a, const Wish& b);
+    static Done make(const ReplayBench& bench, const Wish& wish, const std::atomic<bool>& outdated);
 
     mutable std::mutex m_mutex;
     std::condition_variable_any m_wake;
@@ -59,7 +62,9 @@ private:
     std::shared_ptr<const ReplayBench> m_bench;
     std::vector<Wish> m_wishes;  ///< the next one last
     std::vector<Done> m_done;
-    int m_generation = 0;  ///< of load(): what an older one brings is not told
+    std::optional<Wish> m_running;
+    std::atomic<bool> m_outdated = false;  ///< m_running is wished no longer
+    int m_generation = 0;                  ///< of load(): what an older one brings is not told
     bool m_busy = false;
     std::jthread m_thread;
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "views/base/number_format.h"
 #include "views/base/theme.h"
@@ -13,6 +14,9 @@ namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 constexpr int kCurvePoints = 200;
+/// A replay of so many accesses takes some tens of milliseconds; a policy that looks far ahead is given no more time.
+constexpr std::int64_t kRoughAccesses = 60'000;
+constexpr std::chrono::milliseconds kPatience(40);
 
 /// A mark that stands out from lines: a small box around a point, sizes in axis units.
 DrawRect mark(const QPointF& at, double width, double height, QColor color, Pattern pattern = Pattern::Solid) {
@@ -44,24 +48,48 @@ void WhatIfModel::setLink(std::optional<LinkSpec> link) {
         return std::ranges::any_of(
             m_series, [&](const WhatIfSeries& series) { return series.speed && keyOf(series) == entry.first.first; });
     });
-    m_bounds.clear();
+    for (auto& [at, bound] : m_bounds) {
+        bound.link = m_link ? m_link->text : std::string();
+        bound.rooflineTokensPerSecond = m_bench->roofline(bound, m_link);
+    }
 }
 
 void WhatIfModel::setSeries(std::vector<WhatIfSeries> series) { m_series = std::move(series); }
 
-std::vector<std::pair<WhatIfSeries, int>> WhatIfModel::open() const {
-    std::vector<std::pair<WhatIfSeries, int>> open;
-    if (!m_bench) return open;
-    // The middle of the chart first: that is where decisions are made.
-    std::vector<int> order;
-    for (int at = 0; at < static_cast<int>(grid().size()); ++at)
-        order.push_back(at);
+bool WhatIfModel::known(const WhatIfSeries& series, int at) const {
+    const auto found = m_results.find({keyOf(series), at});
+    return found != m_results.end() && !found->second.rough;
+}
+
+std::vector<WhatIfModel::Open> WhatIfModel::urgent() const {
+    std::vector<Open> urgent;
+    if (!knowsTimes() || m_bench->lruCurve().accesses() <= 2 * kRoughAccesses) return urgent;
+    for (const WhatIfSeries& series : m_series)
+        if (series.speed && !m_results.contains({keyOf(series), nearest()})) urgent.emplace_back(series, nearest());
+    return urgent;
+}
+
+/// Indices into grid(), the nearest to the slider first: that is where decisions are made.
+std::vector<int> WhatIfModel::byNearness() const {
+    std::vector<int> order(grid().size());
+    std::iota(order.begin(), order.end(), 0);
     std::ranges::stable_sort(order, {},
                              [&](int at) { return std::abs(grid()[static_cast<std::size_t>(at)] - m_budget); });
-    for (const int at : order)
+    return order;
+}
+
+std::vector<int> WhatIfModel::openBounds() const {
+    std::vector<int> open = byNearness();
+    std::erase_if(open, [&](int at) { return m_bounds.contains(at); });
+    return open;
+}
+
+std::vector<WhatIfModel::Open> WhatIfModel::open() const {
+    std::vector<Open> open;
+    if (!m_bench) return open;
+    for (const int at : byNearness())
         for (const WhatIfSeries& series : m_series)
-            if (!m_results.contains({keyOf(series), at}) && (!series.speed || knowsTimes()))
-                open.emplace_back(series, at);
+            if (!known(series, at) && (!series.speed || knowsTimes())) open.emplace_back(series, at);
     return open;
 }
 
@@ -69,7 +97,15 @@ ReplayCase WhatIfModel::caseOf(const WhatIfSeries& series, int at) const {
     return {.policy = series.policy,
             .eviction = series.eviction,
             .budget = Bytes(bytesAt(grid()[static_cast<std::size_t>(at)])),
-            .link = m_link};
+            .link = m_link,
+            .timed = series.speed};
+}
+
+ReplayCase WhatIfModel::roughCaseOf(const WhatIfSeries& series, int at) const {
+    ReplayCase what = caseOf(series, at);
+    what.atMost = kRoughAccesses;
+    what.patience = kPatience;
+    return what;
 }
 
 ReplayCase WhatIfModel::caseHere(const std::string& policy) const {
@@ -77,10 +113,16 @@ ReplayCase WhatIfModel::caseHere(const std::string& policy) const {
 }
 
 void WhatIfModel::take(const WhatIfSeries& series, int at, const ReplayResult& result) {
+    const auto link = [](const std::optional<LinkSpec>& spec) { return spec ? spec->text : std::string(); };
+    if (series.speed && link(result.what.link) != link(m_link)) return;
+    if (result.rough && known(series, at)) return;
     m_results[{keyOf(series), at}] = result;
 }
 
-void WhatIfModel::takeBound(int at, const ReplayBound& bound) { m_bounds[at] = bound; }
+void WhatIfModel::takeBound(int at, const ReplayBound& bound) {
+    m_bounds[at] = bound;
+    m_bounds[at].rooflineTokensPerSecond = m_bench->roofline(bound, m_link);
+}
 
 std::int64_t WhatIfModel::bytesAt(double share) const {
     const ModelFacts& model = m_bench->trace().model();
@@ -104,14 +146,10 @@ double WhatIfModel::transferSeconds() const {
 
 double WhatIfModel::onDemandSpeed(double share) const {
     if (!knowsTimes()) return kNone;
-    // With everything there the roofline is the compute alone.
-    const auto whole = static_cast<double>(grid().size());
-    const auto all = m_bounds.find(static_cast<int>(whole) - 1);
-    if (all == m_bounds.end()) return kNone;
     const LruCurve& curve = m_bench->lruCurve();
     const auto tokens = static_cast<double>(m_bench->trace().decodeTokens());
     const auto misses = static_cast<double>(curve.decodeAccesses() - curve.at(bytesAt(share)).decodeHits);
-    return tokens / (tokens / all->second.rooflineTokensPerSecond + misses * transferSeconds());
+    return tokens / (tokens / m_bench->residentTokensPerSecond() + misses * transferSeconds());
 }
 
 double WhatIfModel::cliff() const {
@@ -201,7 +239,8 @@ DrawList WhatIfModel::speedChart(const Theme& theme) const {
             // What lacks its predictions would be drawn as if it never prefetched.
             if (found == m_results.end() || !found->second.missing.empty()) continue;
             const QPointF here(100 * grid()[static_cast<std::size_t>(at)], found->second.decodeTokensPerSecond);
-            list.rects.push_back(mark(here, 0.7, tall * 0.014, color(s, theme)));
+            const Pattern pattern = found->second.rough ? Pattern::Outline : Pattern::Solid;
+            list.rects.push_back(mark(here, 0.7, tall * 0.014, color(s, theme), pattern));
             if (last) line(*last, here, color(s, theme));
             last = here;
         }
@@ -254,7 +293,23 @@ QString WhatIfModel::answer() const {
                      numberText(nearest != m_bounds.end() ? nearest->second.rooflineTokensPerSecond : kNone, "tok/s"));
     else if (!knowsTimes())
         text += QStringLiteral(". The run recorded no times, so speeds cannot be predicted");
-    return text + QStringLiteral(".");
+    return text + QStringLiteral(".") + replayedHere();
+}
+
+/// What is known so far of the policies at the budget of the grid that is nearest to the slider.
+QString WhatIfModel::replayedHere() const {
+    QStringList speeds;
+    for (const WhatIfSeries& series : m_series) {
+        const auto found = m_results.find({keyOf(series), nearest()});
+        if (!series.speed || found == m_results.end() || !found->second.missing.empty()) continue;
+        const double speed = found->second.decodeTokensPerSecond;
+        if (!std::isfinite(speed)) continue;
+        speeds << QStringLiteral("%1 %2%3").arg(series.name, found->second.rough ? QStringLiteral("about ") : QString(),
+                                                numberText(speed, "tok/s"));
+    }
+    if (speeds.isEmpty()) return {};
+    return QStringLiteral(" Replayed at %1: %2.")
+        .arg(percentText(grid()[static_cast<std::size_t>(nearest())]), speeds.join(QStringLiteral(", ")));
 }
 
 QStringList WhatIfModel::columns() const {
@@ -271,13 +326,14 @@ std::vector<std::vector<TableCell>> WhatIfModel::rows() const {
         const auto bytes = [](std::int64_t value) {
             return TableCell(bytesText(Bytes(value)), QVariant(static_cast<qlonglong>(value)));
         };
-        rows.push_back({TableCell(QString::fromStdString(result.what.policy)),
-                        TableCell(QString::fromStdString(result.what.eviction)), bytes(result.what.budget.count()),
-                        TableCell(percentText(share), share),
-                        TableCell(percentText(result.hitRate()), result.hitRate()), bytes(result.bytesMoved),
-                        bytes(result.wastedBytes),
-                        TableCell(numberText(result.decodeTokensPerSecond), result.decodeTokensPerSecond),
-                        TableCell(numberText(result.waitMs), result.waitMs), TableCell(missing.join(", "))});
+        rows.push_back(
+            {TableCell(QString::fromStdString(result.what.policy)),
+             TableCell(QString::fromStdString(result.what.eviction)), bytes(result.what.budget.count()),
+             TableCell(percentText(share), share), TableCell(percentText(result.hitRate()), result.hitRate()),
+             bytes(result.bytesMoved), bytes(result.wastedBytes),
+             TableCell((result.rough ? QStringLiteral("≈ ") : QString()) + numberText(result.decodeTokensPerSecond),
+                       result.decodeTokensPerSecond),
+             TableCell(numberText(result.waitMs), result.waitMs), TableCell(missing.join(", "))});
     }
     return rows;
 }

@@ -36,7 +36,8 @@ public:
     /// Whether the run recorded the times that speeds need.
     bool knowsTimes() const { return m_bench && m_bench->times().has_value(); }
 
-    /// What the sliders say; absent link: the run's own. Another link forgets the speeds that were replayed.
+    /// What the sliders say; absent link: the run's own. Another link forgets the speeds that were replayed, and finds
+    /// those of the bounds anew at once.
     void setBudget(double share) { m_budget = share; }
     double budget() const { return m_budget; }
     void setLink(std::optional<LinkSpec> link);
@@ -44,14 +45,22 @@ public:
     void setSeries(std::vector<WhatIfSeries> series);
     const std::vector<WhatIfSeries>& series() const { return m_series; }
 
-    /// What still has to be replayed, the most wanted first: (series, index into grid()).
-    std::vector<std::pair<WhatIfSeries, int>> open() const;
+    using Open = std::pair<WhatIfSeries, int>;  ///< series, index into grid()
+    /// What still has to be replayed, the most wanted first.
+    std::vector<Open> open() const;
+    /// Speeds at the budget nearest to the slider of which nothing is known yet, where a replay of the whole run would
+    /// take long: to be asked for roughly (roughCaseOf) before anything else.
+    std::vector<Open> urgent() const;
     ReplayCase caseOf(const WhatIfSeries& series, int at) const;
+    ReplayCase roughCaseOf(const WhatIfSeries& series, int at) const;
     /// The case of a policy at the budget of the slider.
     ReplayCase caseHere(const std::string& policy) const;
+    /// A rough result stays until a whole one comes. One over another link than the slider's is not taken.
     void take(const WhatIfSeries& series, int at, const ReplayResult& result);
     void takeBound(int at, const ReplayBound& bound);
     bool hasBounds() const { return m_bounds.size() == grid().size(); }
+    /// Indices into grid() of the bounds that are not known yet, the nearest to the slider first.
+    std::vector<int> openBounds() const;
 
     /// Hit rate of a global LRU cache at a budget, from the curve: O(log n).
     double lruHitRate(double share) const;
@@ -80,6 +89,10 @@ public:
 
 private:
     std::int64_t bytesAt(double share) const;
+    std::vector<int> byNearness() const;
+    int nearest() const { return byNearness().front(); }
+    bool known(const WhatIfSeries& series, int at) const;
+    QString replayedHere() const;
     double transferSeconds() const;
     using Key = std::pair<std::string, int>;  ///< series and index into grid()
     static std::string keyOf(const WhatIfSeries& series) { return series.policy + "/" + series.eviction; }

@@ -27,7 +27,8 @@ namespace {
 
 /// The link's slider is logarithmic, 10 MB/s to 100 GB/s; its leftmost place is the run's own link.
 constexpr int kLinkPlaces = 160;
-constexpr int kSettleMilliseconds = 400;
+/// So long a slider rests before it asks: what comes sooner is one question, and an answer is due within 200 ms.
+constexpr int kSettleMilliseconds = 25;
 
 LinkSpec linkAt(int place) {
     const double megabytes = 10 * std::pow(10.0, 4.0 * (place - 1) / (kLinkPlaces - 1));
@@ -92,9 +93,9 @@ WhatIfView::WhatIfView(SessionModel& session, SelectionModel& selection, QWidget
     m_empty = new EmptyState(this);
     connect(m_empty, &EmptyState::commandWanted, this, &View::commandWanted);
 
-    m_linkSettles.setSingleShot(true);
-    m_linkSettles.setInterval(kSettleMilliseconds);
-    connect(&m_linkSettles, &QTimer::timeout, this, &WhatIfView::ask);
+    m_settles.setSingleShot(true);
+    m_settles.setInterval(kSettleMilliseconds);
+    connect(&m_settles, &QTimer::timeout, this, &WhatIfView::ask);
     connect(&m_jobs, &ReplayJobs::loaded, this, &WhatIfView::loaded);
     connect(&m_jobs, &ReplayJobs::arrived, this, &WhatIfView::takeAnswers);
     connect(&m_session, &SessionModel::sessionChanged, this, &WhatIfView::takeRun);
@@ -149,6 +150,7 @@ QWidget* WhatIfView::makeControls() {
     connect(m_budget, &QSlider::valueChanged, this, [this](int tenths) {
         m_model.setBudget(tenths / 1000.0);
         draw();
+        m_settles.start();
     });
     connect(m_link, &QSlider::valueChanged, this, &WhatIfView::linkMoved);
     return controls;
@@ -234,15 +236,16 @@ void WhatIfView::seriesChosen() {
 void WhatIfView::linkMoved() {
     m_model.setLink(m_link->value() == 0 ? std::nullopt : std::optional(linkAt(m_link->value())));
     draw();
-    m_linkSettles.start();
+    m_settles.start();
 }
 
 void WhatIfView::ask() {
     if (m_model.hasRun()) {
         std::vector<ReplayJobs::Wish> wishes;
-        const auto whole = static_cast<int>(WhatIfModel::grid().size());
-        // The last budget first: with everything resident the roofline is the compute, which the quick answer needs.
-        for (int at = whole; !m_model.hasBounds() && at-- > 0;)
+        // What a slider asks is answered roughly first; then the bounds, which every budget's answer names.
+        for (const auto& [series, at] : m_model.urgent())
+            wishes.push_back({series, at, m_model.roughCaseOf(series, at)});
+        for (const int at : m_model.openBounds())
             wishes.push_back({.series = {}, .at = at, .what = m_model.caseOf({{}, "on-demand", "lru"}, at)});
         for (const auto& [series, at] : m_model.open())
             wishes.push_back({series, at, m_model.caseOf(series, at)});

@@ -68,7 +68,7 @@ private:
     QSlider *m_budget, *m_link;
     std::vector<std::pair<QCheckBox*, WhatIfSeries>> m_choices;
     Chart m_hits, m_speeds;
-    QTimer m_linkSettles;  ///< speeds are replayed once the link's slider rests
+    QTimer m_settles;  ///< what a slider asks is replayed once it rests
     std::int64_t m_revision = -1;
     std::optional<RunId> m_run;
 };

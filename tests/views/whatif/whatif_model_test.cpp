@@ -7,6 +7,7 @@
 
 #include "scratch_session.h"
 #include "views/base/theme.h"
+#include "views/whatif/replay_jobs.h"
 
 namespace expertscope {
 namespace {
@@ -50,7 +51,6 @@ TEST(WhatIfModel, HitsNothingMoreThanBeladyDoes) {
 
 TEST(WhatIfModel, PredictsFasterDecodingWithMoreBudgetAndNeverAboveTheRoofline) {
     Bench b;
-    EXPECT_TRUE(std::isnan(b.model.onDemandSpeed(0.5)));  // until the roofline of the whole model is known
     b.bound(b.last());
     const double small = b.model.onDemandSpeed(0.1), large = b.model.onDemandSpeed(0.6);
     EXPECT_LT(small, large);
@@ -61,10 +61,8 @@ TEST(WhatIfModel, PredictsFasterDecodingWithMoreBudgetAndNeverAboveTheRoofline) 
 TEST(WhatIfModel, SlowerLinksMakeSlowerDecoding) {
     Bench b;
     b.model.setLink(parseLink("10GB/s@1us"));
-    b.bound(b.last());
     const double fast = b.model.onDemandSpeed(0.25);
     b.model.setLink(parseLink("50MB/s@1us"));
-    b.bound(b.last());
     EXPECT_LT(b.model.onDemandSpeed(0.25), fast / 2);
 }
 
@@ -90,6 +88,100 @@ TEST(WhatIfModel, ForgetsSpeedsButNotHitRatesWhenTheLinkChanges) {
     b.model.setLink(parseLink("1GB/s@1us"));
     ASSERT_EQ(b.model.rows().size(), 1U);
     EXPECT_EQ(b.model.rows()[0][1].text, "lfu");
+}
+
+TEST(WhatIfModel, KnowsTheBoundsOfAnotherLinkAtOnce) {
+    Bench b;
+    for (int at = 0; at <= b.last(); ++at)
+        b.bound(at);
+    EXPECT_TRUE(b.model.openBounds().empty());
+    b.model.setLink(parseLink("30MB/s@1us"));
+    ASSERT_TRUE(b.model.hasBounds());
+    WhatIfModel fresh;
+    fresh.setBench(b.bench);
+    fresh.setLink(b.model.link());
+    for (int at = 0; at <= b.last(); ++at)
+        fresh.takeBound(at,
+                        b.bench->bound(fresh.caseOf({{}, "on-demand", "lru"}, at).budget, fresh.link(), Settle::Admit));
+    const DrawList quick = b.model.speedChart(Theme::light()), whole = fresh.speedChart(Theme::light());
+    ASSERT_EQ(quick.lines.size(), whole.lines.size());
+    for (std::size_t i = 0; i < quick.lines.size(); ++i)
+        EXPECT_EQ(quick.lines[i].to, whole.lines[i].to);
+}
+
+TEST(WhatIfModel, KeepsARoughSpeedUntilTheWholeOneComes) {
+    Bench b;
+    const WhatIfSeries demand{"on-demand", "on-demand", "lru", true};
+    b.model.setSeries({demand});
+    const std::size_t all = b.model.open().size();
+    const int at = b.model.open().front().second;
+    ReplayCase quarter = b.model.roughCaseOf(demand, at);
+    quarter.atMost = b.bench->lruCurve().accesses() / 4;
+    const ReplayResult rough = b.bench->replay(quarter, Settle::Admit);
+    const ReplayResult whole = b.bench->replay(b.model.caseOf(demand, at), Settle::Admit);
+    ASSERT_TRUE(rough.rough);
+    EXPECT_LT(rough.accesses, whole.accesses / 2);
+    EXPECT_NEAR(rough.decodeTokensPerSecond / whole.decodeTokensPerSecond, 1, 0.3);
+    b.model.take(demand, at, rough);
+    EXPECT_EQ(b.model.open().size(), all) << "the whole one is still wanted";
+    EXPECT_TRUE(b.model.answer().contains("on-demand about")) << b.model.answer().toStdString();
+    b.model.take(demand, at, whole);
+    EXPECT_EQ(b.model.open().size(), all - 1);
+    b.model.take(demand, at, rough);
+    EXPECT_FALSE(b.model.answer().contains("about")) << b.model.answer().toStdString();
+}
+
+TEST(WhatIfModel, TakesNoSpeedOverALinkThatIsNoLongerAskedFor) {
+    Bench b;
+    const WhatIfSeries demand{"on-demand", "on-demand", "lru", true};
+    b.model.setSeries({demand});
+    const ReplayResult before = b.bench->replay(b.model.caseOf(demand, 3), Settle::Admit);
+    b.model.setLink(parseLink("1GB/s@1us"));
+    b.model.take(demand, 3, before);
+    EXPECT_TRUE(b.model.rows().empty());
+}
+
+TEST(ReplayJobs, GiveUpWhatIsNoLongerWishedAndDoNothingTwice) {
+    Bench b;
+    const WhatIfSeries demand{"on-demand", "on-demand", "lru", true};
+    b.model.setSeries({demand});
+    const auto wishes = [&] {
+        std::vector<ReplayJobs::Wish> list;
+        for (const auto& [series, at] : b.model.open())
+            list.push_back({series, at, b.model.caseOf(series, at)});
+        return list;
+    };
+    ReplayJobs jobs;
+    int done = 0;
+    // A slider that is moved again and again: every question but the last is outdated.
+    for (int move = 0; move < 20; ++move) {
+        b.model.setLink(parseLink(std::to_string(100 + move) + "MB/s@1us"));
+        jobs.wish(b.bench, wishes());
+    }
+    jobs.wish(b.bench, wishes());
+    jobs.wait();
+    for (const ReplayJobs::Done& answer : jobs.take()) {
+        EXPECT_EQ(answer.failure.toStdString(), "");
+        const std::size_t before = b.model.rows().size();
+        b.model.take(*answer.wish.series, answer.wish.at, *answer.result);
+        if (answer.result->what.link->text == b.model.link()->text) {
+            EXPECT_EQ(b.model.rows().size(), before + 1) << "done twice";
+            ++done;
+        }
+    }
+    EXPECT_EQ(done, b.last() + 1);
+    EXPECT_TRUE(b.model.open().empty());
+}
+
+TEST(ReplayJobs, StopAReplayInTheMiddle) {
+    Bench b;
+    const std::atomic<bool> stop = true;
+    const WhatIfSeries demand{"on-demand", "on-demand", "lru", true};
+    EXPECT_TRUE(b.bench->replay(b.model.caseOf(demand, 3), Settle::Admit, &stop).stopped);
+    ReplayCase untimed = b.model.caseOf(demand, 3);
+    untimed.timed = false;
+    EXPECT_TRUE(b.bench->replay(untimed, Settle::Admit, &stop).stopped);
+    EXPECT_FALSE(b.bench->replay(untimed, Settle::Admit).stopped);
 }
 
 TEST(WhatIfModel, DrawsNoSpeedOfAPolicyWhosePredictionsWereNotRecorded) {
