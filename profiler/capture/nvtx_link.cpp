@@ -47,6 +47,8 @@ pthread_key_t g_key;
 pthread_once_t g_once = PTHREAD_ONCE_INIT;
 // Found in one instruction, also from a library that was loaded later.
 __attribute__((tls_model("initial-exec"))) thread_local NvtxThreadRing* t_ring = nullptr;
+// The connection for which this thread could not get a ring: it is not tried at every event.
+__attribute__((tls_model("initial-exec"))) thread_local std::uint32_t t_failed = 0;
 
 // ---- rings
 
@@ -171,6 +173,7 @@ void afterForkInChild() {
     closeSocket();
     pthread_setspecific(g_key, nullptr);
     t_ring = nullptr;
+    t_failed = 0;
     if (g_state.load() == kOn) g_state.store(g_path[0] ? kForked : kOff);
     pthread_mutex_unlock(&g_mutex);
 }
@@ -184,6 +187,8 @@ void prepareOnce() {
 NvtxThreadRing* makeRing() {
     if (g_state.load() == kForked) g_state.store(connectToPath() ? kOn : kOff);
     if (g_state.load() != kOn) return nullptr;
+    // A program that closes descriptors which it does not know has closed ours.
+    if (!socketIsOurs() && g_path[0]) connectToPath();
     const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
     const int file = static_cast<int>(syscall(SYS_memfd_create, "expertscope-nvtx", 1U /* MFD_CLOEXEC */));
     NvtxThreadRing* ring = nullptr;
@@ -198,7 +203,10 @@ NvtxThreadRing* makeRing() {
         unmap(ring);
         ring = nullptr;
     }
-    if (!ring) return nullptr;
+    if (!ring) {
+        t_failed = g_link.load();
+        return nullptr;
+    }
     ring->link = g_link.load();
     t_ring = ring;
     pthread_setspecific(g_key, ring);
@@ -207,9 +215,12 @@ NvtxThreadRing* makeRing() {
 
 }  // namespace
 
+NvtxLock::NvtxLock() { pthread_mutex_lock(&g_mutex); }
+NvtxLock::~NvtxLock() { pthread_mutex_unlock(&g_mutex); }
+
 bool nvtxLinkTo(const char* socketPath) {
     pthread_once(&g_once, prepareOnce);
-    pthread_mutex_lock(&g_mutex);
+    const NvtxLock lock;
     // Each copy of NVTX in a program asks anew.
     if (g_state.load() == kOff && strlen(socketPath) < sizeof g_path) {
         memset(g_path, 0, sizeof g_path);
@@ -217,14 +228,12 @@ bool nvtxLinkTo(const char* socketPath) {
         ++g_link;
         if (connectToPath()) g_state.store(kOn);
     }
-    const bool on = g_state.load() != kOff;
-    pthread_mutex_unlock(&g_mutex);
-    return on;
+    return g_state.load() != kOff;
 }
 
 void nvtxLinkHere(int socket) {
     pthread_once(&g_once, prepareOnce);
-    pthread_mutex_lock(&g_mutex);
+    const NvtxLock lock;
     g_path[0] = 0;
     closeSocket();
     adopt(socket);
@@ -234,26 +243,24 @@ void nvtxLinkHere(int socket) {
         sendMessage(each->message, each->text(), each->bytes);
     }
     g_state.store(kOn);
-    pthread_mutex_unlock(&g_mutex);
 }
 
 void nvtxUnlink() {
-    pthread_mutex_lock(&g_mutex);
+    const NvtxLock lock;
     g_state.store(kOff);
     ++g_link;
     closeSocket();
-    pthread_mutex_unlock(&g_mutex);
 }
 
 NvtxThreadRing* nvtxThreadRing() {
     NvtxThreadRing* ring = t_ring;
     if (ring && ring->link == g_link.load(std::memory_order_relaxed)) return ring;
     if (g_state.load(std::memory_order_relaxed) == kOff) return nullptr;
-    pthread_mutex_lock(&g_mutex);
+    if (t_failed == g_link.load(std::memory_order_relaxed)) return nullptr;
+    const NvtxLock lock;
     if (ring) closeRing(ring);  // of an earlier connection
     ring = makeRing();
     if (!ring) pthread_setspecific(g_key, nullptr);
-    pthread_mutex_unlock(&g_mutex);
     return ring;
 }
 
@@ -274,7 +281,7 @@ void nvtxPublish(NvtxThreadRing& ring, std::uint64_t bytes) {
 }
 
 void sendDefinition(const NvtxMessage& message, const char* text, std::size_t bytes) {
-    pthread_mutex_lock(&g_mutex);
+    const NvtxLock lock;
     auto* kept = static_cast<Definition*>(malloc(sizeof(Definition) + bytes));
     if (kept) {
         kept->next = nullptr;
@@ -285,7 +292,6 @@ void sendDefinition(const NvtxMessage& message, const char* text, std::size_t by
         g_lastDefinition = kept;
     }
     if (g_state.load() == kOn) sendMessage(message, text, bytes);
-    pthread_mutex_unlock(&g_mutex);
 }
 
 }  // namespace expertscope

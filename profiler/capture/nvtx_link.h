@@ -24,6 +24,15 @@ struct NvtxThreadRing {
     std::uint16_t depth[kNvtxDepthSlots] = {};
 };
 
+/// Held while something rare happens; taken around a fork, so that no child finds it held by a thread that it lacks.
+class NvtxLock {
+public:
+    NvtxLock();
+    ~NvtxLock();
+    NvtxLock(const NvtxLock&) = delete;
+    NvtxLock& operator=(const NvtxLock&) = delete;
+};
+
 bool nvtxLinkTo(const char* socketPath);
 void nvtxLinkHere(int socket);
 void nvtxUnlink();

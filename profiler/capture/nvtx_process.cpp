@@ -2,6 +2,7 @@
 #include "profiler/capture/nvtx_process.h"
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -26,7 +27,14 @@ int fileOf(msghdr& packet) {
 
 }  // namespace
 
-NvtxProcess::NvtxProcess(int socket, const NvtxShared& shared) : m_socket(socket), m_shared(shared) {}
+NvtxProcess::NvtxProcess(int socket, const NvtxShared& shared) : m_socket(socket), m_shared(shared) {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0) m_peer = peer.pid;
+}
+
+/// A program that closes all descriptors hangs up too, and goes on writing into its rings.
+bool NvtxProcess::isAlive() const { return m_peer > 0 && m_peer != getpid() && kill(m_peer, 0) == 0; }
 
 NvtxProcess::~NvtxProcess() {
     for (Ring& ring : m_rings)
@@ -45,7 +53,7 @@ bool NvtxProcess::drain() {
     if (m_hungUp) {
         noteEnds();
         readRings();
-        m_ended = true;
+        m_ended = !isAlive();
     }
     return any;
 }
@@ -326,6 +334,9 @@ void NvtxProcess::finish() {
         tell("nvtx_ranges_open", Severity::Info, open,
              fmt::format("{} ranges of {} were still open when its recording ended; they end with its last event.",
                          open, who));
+    if (!m_hungUp)
+        tell("nvtx_process_left", Severity::Info, 1,
+             fmt::format("{} was still running when the recording ended.", who));
     if (m_ranges->unmatched() > 0)
         tell("nvtx_ranges_unmatched", Severity::Warning, m_ranges->unmatched(),
              fmt::format("{} ranges of {} are missing because only their beginning or only their end was recorded.",

@@ -8,6 +8,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include <sys/types.h>
+
 #include "profiler/capture/loss_report.h"
 #include "profiler/capture/nvtx_names.h"
 #include "profiler/capture/nvtx_payload.h"
@@ -64,6 +66,7 @@ private:
     };
 
     bool readSocket();
+    bool isAlive() const;
     void take(const NvtxMessage& message, std::string_view text, int file);
     void greet(const NvtxMessage& message, std::string_view program);
     void addRing(std::uint64_t thread, int file);
@@ -80,7 +83,8 @@ private:
 
     int m_socket;
     NvtxShared m_shared;
-    std::int64_t m_pid = 0;
+    std::int64_t m_pid = 0;  ///< as the process knows itself
+    pid_t m_peer = -1;       ///< as this one knows it
     std::string m_program;
     std::optional<NvtxRanges> m_ranges;
     std::vector<Ring> m_rings;

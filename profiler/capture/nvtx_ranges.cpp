@@ -58,7 +58,9 @@ void NvtxRanges::push(std::uint64_t id, std::uint32_t domain, std::uint16_t dept
     open.range.start = time;
     open.domain = domain;
     open.depth = depth;
-    open.level = on.open.size() < 2 ? 0 : on.open[on.open.size() - 2].level + 1;
+    // Above what is open, also where the beginning of that was lost.
+    const std::size_t above = on.open.size() < 2 ? 0 : on.open[on.open.size() - 2].level + 1;
+    open.level = std::max<std::size_t>(above, depth);
     open.range.lane = laneOf(on, open.level);
 }
 

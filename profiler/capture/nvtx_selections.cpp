@@ -59,7 +59,7 @@ void NvtxSelections::take(const MoeModel& model) {
 
 std::string NvtxSelections::faultOf(const MoeSelect& select) const {
     if (select.layer >= kMostLayers) return fmt::format("layer {} is more than a model has", select.layer);
-    if (select.token + static_cast<std::int64_t>(select.experts.size()) > kMostTokens)
+    if (std::max<std::int64_t>(select.token, m_nextToken) > kMostTokens)
         return fmt::format("token {} is more than a run has", select.token);
     for (const auto& row : select.experts)
         for (const std::int64_t expert : row)

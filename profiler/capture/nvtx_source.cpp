@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstring>
 
-#include <pthread.h>
 #include <time.h>
 #include <wchar.h>
 
@@ -20,7 +19,6 @@ struct Domain {
     bool passes = true;
 };
 
-pthread_mutex_t g_domainMutex = PTHREAD_MUTEX_INITIALIZER;
 Domain g_domains[kNvtxMostDomains];
 std::atomic<std::uint32_t> g_domainCount{1};  // 0 is the default domain
 char g_ignored[64] = "";
@@ -139,25 +137,21 @@ std::uint32_t defineDomain(NvtxText text) {
     const std::uint32_t bytes = bytesOf(text);
     put(name, text, bytes);
     name[bytes] = 0;
-    pthread_mutex_lock(&g_domainMutex);
-    const std::uint32_t count = g_domainCount.load();
     std::uint32_t id = 1;
-    while (id < count && strcmp(g_domains[id].name, name) != 0) {
-        ++id;
-    }
-    const bool isNew = id == count;
-    if (isNew) {
-        char* copy = id < kNvtxMostDomains ? strdup(name) : nullptr;
-        if (copy) {
-            g_domains[id].name = copy;
-            g_domains[id].passes = strcmp(name, g_ignored) != 0;
-            g_domainCount.store(id + 1);
-        } else {
-            id = 0;
+    {
+        const NvtxLock lock;
+        const std::uint32_t count = g_domainCount.load();
+        while (id < count && strcmp(g_domains[id].name, name) != 0) {
+            ++id;
         }
+        if (id < count) return id;
+        char* copy = id < kNvtxMostDomains ? strdup(name) : nullptr;
+        if (!copy) return 0;
+        g_domains[id].name = copy;
+        g_domains[id].passes = strcmp(name, g_ignored) != 0;
+        g_domainCount.store(id + 1);
     }
-    pthread_mutex_unlock(&g_domainMutex);
-    if (isNew && id != 0) sendDefinition({NvtxMessageKind::Domain, id, 0, now()}, name, bytes);
+    sendDefinition({NvtxMessageKind::Domain, id, 0, now()}, name, bytes);
     return id;
 }
 
