@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/base/annotation.h"
 #include "engine/base/error.h"
 #include "engine/inference/cost_measurement.h"
 #include "engine/inference/forward.h"
@@ -82,7 +83,9 @@ struct Engine::Impl {
           experts(model, cacheOptions(options), tell),
           forward(model, math, experts, wanted.record, tell, std::min(kPrefillChunk, model.config().context)),
           logits(static_cast<std::size_t>(kLogitsChunk) * static_cast<std::size_t>(model.config().vocabulary)),
-          probabilities(static_cast<std::size_t>(model.config().vocabulary)) {}
+          probabilities(static_cast<std::size_t>(model.config().vocabulary)) {
+        listenForRanges();
+    }
 
     void checkIds(std::span<const std::int32_t> ids) const;
     std::span<float> prefill(std::span<const std::int32_t> ids, const LogitsSink& sink);
@@ -90,6 +93,7 @@ struct Engine::Impl {
     std::span<float> lastLogits();
     void runStep(Phase phase, std::span<const std::int32_t> ids, int position);
     void tellToken(std::int32_t id, int position, Phase phase, float logProb);
+    Observer* spanObserver() const { return options.record.spans ? &observer : nullptr; }
 
     const Checkpoint& checkpoint;
     const Tokenizer* tokenizer;
@@ -185,7 +189,13 @@ GenerationResult Engine::generate(const GenerationRequest& request, const Logits
     while (static_cast<int>(result.generated.size()) < most) {
         if (!result.generated.empty())
             logits = self.decode(result.generated.back(), prompt + static_cast<int>(result.generated.size()) - 1, sink);
-        const Nanoseconds sampleBegan = sessionNow();
+        SpanAnnotation sampling({.start = sessionNow(),
+                                 .end = {},
+                                 .amount = 1,
+                                 .step = StepIndex(self.nextStep.value() - 1),
+                                 .lane = LaneId(0),
+                                 .kind = SpanKind::Sample},
+                                self.nextToken);
         const std::int32_t id = sampler.choose(logits);
         const float logProb = logProbability(self.math.kernels(), logits, id, self.probabilities);
         if (!std::isfinite(logProb))
@@ -194,13 +204,7 @@ GenerationResult Engine::generate(const GenerationRequest& request, const Logits
                             "its output head is damaged; fetch the checkpoint again.",
                             self.checkpoint.name()));
         const Nanoseconds now = sessionNow();
-        if (self.options.record.spans)
-            self.observer.onSpan({.start = sampleBegan,
-                                  .end = now,
-                                  .amount = 1,
-                                  .step = StepIndex(self.nextStep.value() - 1),
-                                  .lane = LaneId(0),
-                                  .kind = SpanKind::Sample});
+        sampling.end(now, self.spanObserver());
         if (result.generated.empty())
             record.firstTokenTime = now;
         else
@@ -309,15 +313,14 @@ std::span<float> Engine::Impl::prefill(std::span<const std::int32_t> ids, const 
 std::span<float> Engine::Impl::decode(std::int32_t id, int position, const LogitsSink& sink) {
     runStep(Phase::Decode, {&id, 1}, position);
     const std::span<float> last{logits.data(), static_cast<std::size_t>(checkpoint.config().vocabulary)};
-    const Nanoseconds began = sessionNow();
-    forward.logits(0, 1, last.data());
-    if (options.record.spans)
-        observer.onSpan({.start = began,
-                         .end = sessionNow(),
+    SpanAnnotation head({.start = sessionNow(),
+                         .end = {},
                          .amount = 1,
                          .step = StepIndex(nextStep.value() - 1),
                          .lane = LaneId(0),
                          .kind = SpanKind::Head});
+    forward.logits(0, 1, last.data());
+    head.end(sessionNow(), spanObserver());
     if (sink) sink(position, 1, last);
     return last;
 }
@@ -325,15 +328,15 @@ std::span<float> Engine::Impl::decode(std::int32_t id, int position, const Logit
 void Engine::Impl::runStep(Phase phase, std::span<const std::int32_t> ids, int position) {
     const StepInput input{
         .step = nextStep, .phase = phase, .firstToken = stepToken, .firstPosition = position, .ids = ids};
-    const Nanoseconds began = sessionNow();
-    forward.run(input);
-    if (options.record.spans)
-        observer.onSpan({.start = began,
-                         .end = sessionNow(),
+    SpanAnnotation step({.start = sessionNow(),
+                         .end = {},
                          .amount = static_cast<std::int64_t>(ids.size()),
                          .step = nextStep,
                          .lane = LaneId(0),
-                         .kind = SpanKind::Step});
+                         .kind = SpanKind::Step},
+                        stepToken);
+    forward.run(input);
+    step.end(sessionNow(), spanObserver());
     ++nextStep;
     stepToken = TokenIndex(stepToken.value() + static_cast<std::int32_t>(ids.size()));
 }

@@ -91,22 +91,24 @@ void Forward::run(const StepInput& input) {
         embed(m_weights.embedding, input.ids[static_cast<std::size_t>(t)], m_hidden.data() + t * m_config->hidden);
     if (input.phase == Phase::Prefill) tellShadows();
     for (int layer = 0; layer < m_config->layers; ++layer) {
-        const Nanoseconds layerBegan = sessionNow();
+        SpanAnnotation whole = part(SpanKind::Layer, sessionNow(), input, layer);
+        SpanAnnotation attending = part(SpanKind::Attention, whole.start(), input, layer);
         attention(layer, input);
-        const Nanoseconds routerBegan = part(SpanKind::Attention, layerBegan, input, layer);
+        SpanAnnotation routing = part(SpanKind::Router, endPart(attending), input, layer);
         route(layer, input);
-        Nanoseconds began = part(SpanKind::Router, routerBegan, input, layer);
+        Nanoseconds began = endPart(routing);
         if (m_record.predictions) began = shadow(layer, input, began);
+        SpanAnnotation experts = part(SpanKind::Experts, began, input, layer);
         runExperts(layer, input);
-        began = part(SpanKind::Experts, began, input, layer, false);
+        SpanAnnotation combining = part(SpanKind::Combine, endPart(experts, false), input, layer);
         combine(tokens);
-        const Nanoseconds combined = part(SpanKind::Combine, began, input, layer);
+        const Nanoseconds combined = endPart(combining);
         if (input.phase == Phase::Decode)
-            m_blockMs[static_cast<std::size_t>(layer)].push_back(static_cast<double>((combined - routerBegan).count()) *
-                                                                 1e-6);
+            m_blockMs[static_cast<std::size_t>(layer)].push_back(
+                static_cast<double>((combined - routing.start()).count()) * 1e-6);
         if (m_record.routing) tellSelections(layer, input);
         if (m_experts->countsRouting()) countRouting(layer, tokens);
-        part(SpanKind::Layer, layerBegan, input, layer, false);
+        endPart(whole, false);
     }
     if (m_shadow && m_shadow->due(sessionNow())) tellShadows();
 }
@@ -114,8 +116,9 @@ void Forward::run(const StepInput& input) {
 /// Shadow predictions of a layer that was just routed: of a prompt's many tokens now, of a generated token later.
 Nanoseconds Forward::shadow(int layer, const StepInput& input, Nanoseconds began) {
     if (input.phase == Phase::Prefill) {
+        SpanAnnotation predicting = part(SpanKind::Predict, began, input, layer);
         m_predictors.tell(input.step, input.firstToken, *m_observer);
-        return part(SpanKind::Predict, began, input, layer);
+        return endPart(predicting);
     }
     m_shadow->keep(input.step, input.firstToken, LayerIndex(layer), m_normed.data(), began);
     m_shadowStep = input.step;
@@ -124,31 +127,31 @@ Nanoseconds Forward::shadow(int layer, const StepInput& input, Nanoseconds began
 
 void Forward::tellShadows() {
     if (!m_shadow || m_shadow->kept() == 0) return;
-    const Nanoseconds began = sessionNow();
-    const int tokens = m_shadow->kept();
+    SpanAnnotation predicting({.start = sessionNow(),
+                               .end = {},
+                               .amount = m_shadow->kept(),
+                               .step = m_shadowStep,
+                               .lane = LaneId(0),
+                               .kind = SpanKind::Predict});
     m_shadow->tell(*m_observer);
-    const Nanoseconds ended = sessionNow();
-    m_computed += ended - began;
-    if (m_record.spans)
-        m_observer->onSpan({.start = began,
-                            .end = ended,
-                            .amount = tokens,
-                            .step = m_shadowStep,
-                            .lane = LaneId(0),
-                            .kind = SpanKind::Predict});
+    endPart(predicting);
 }
 
-Nanoseconds Forward::part(SpanKind kind, Nanoseconds began, const StepInput& input, int layer, bool computes) {
+SpanAnnotation Forward::part(SpanKind kind, Nanoseconds began, const StepInput& input, int layer) const {
+    return SpanAnnotation({.start = began,
+                           .end = {},
+                           .amount = static_cast<std::int64_t>(input.ids.size()),
+                           .step = input.step,
+                           .layer = LayerIndex(layer),
+                           .lane = LaneId(0),
+                           .kind = kind},
+                          input.firstToken);
+}
+
+Nanoseconds Forward::endPart(SpanAnnotation& part, bool computes) {
     const Nanoseconds ended = sessionNow();
-    if (computes) m_computed += ended - began;
-    if (m_record.spans)
-        m_observer->onSpan({.start = began,
-                            .end = ended,
-                            .amount = static_cast<std::int64_t>(input.ids.size()),
-                            .step = input.step,
-                            .layer = LayerIndex(layer),
-                            .lane = LaneId(0),
-                            .kind = kind});
+    if (computes) m_computed += ended - part.start();
+    part.end(ended, spanObserver());
     return ended;
 }
 
@@ -362,18 +365,18 @@ void Forward::submitInPlace(int layer, const StepInput& input) {
 }
 
 void Forward::waitInPlace(int layer, const StepInput& input) {
-    const Nanoseconds began = sessionNow();
-    const int notFinite = m_nearMemory->wait();
-    const Nanoseconds ended = sessionNow();
-    m_waitedInPlace += ended - began;
-    if (notFinite >= 0) m_notFinite = notFinite;
-    if (m_record.spans && std::ranges::any_of(m_experts->accesses(), &ExpertAccess::inPlace))
-        m_observer->onSpan({.start = began,
-                            .end = ended,
+    SpanAnnotation waiting({.start = sessionNow(),
+                            .end = {},
                             .step = input.step,
                             .layer = LayerIndex(layer),
                             .lane = LaneId(0),
                             .kind = SpanKind::Wait});
+    const int notFinite = m_nearMemory->wait();
+    const Nanoseconds ended = sessionNow();
+    m_waitedInPlace += ended - waiting.start();
+    if (notFinite >= 0) m_notFinite = notFinite;
+    const bool waited = std::ranges::any_of(m_experts->accesses(), &ExpertAccess::inPlace);
+    waiting.end(ended, waited ? spanObserver() : nullptr);
 }
 
 /// Fills m_uses with the layer's (token, slot) pairs, those of one access after the other.
@@ -398,21 +401,20 @@ void Forward::groupByExpert(int uses) {
 }
 
 void Forward::runTask(const ExpertTask& task, int layer, const StepInput& input, int worker) {
-    const Nanoseconds began = m_record.spans ? sessionNow() : Nanoseconds(0);
+    SpanAnnotation computing({.start = m_record.spans ? sessionNow() : Nanoseconds(0),
+                              .end = {},
+                              .amount = task.count,
+                              .step = input.step,
+                              .layer = LayerIndex(layer),
+                              .expert = m_experts->accesses()[static_cast<std::size_t>(task.access)].expert,
+                              .lane = LaneId(worker),
+                              .kind = SpanKind::ExpertCompute});
     const std::span<const int> uses(m_uses.data() + task.begin, static_cast<std::size_t>(task.count));
     WorkerScratch& scratch = m_scratch[static_cast<std::size_t>(worker)];
     const ExpertWeights weights =
         task.low ? m_experts->lowPrecision()->expand(task.low, scratch.expanded) : task.weights;
     if (!runExpert(m_math.kernels(), *m_config, weights, uses, rows(), scratch.expert)) m_notFinite = task.access;
-    if (m_record.spans)
-        m_observer->onSpan({.start = began,
-                            .end = sessionNow(),
-                            .amount = task.count,
-                            .step = input.step,
-                            .layer = LayerIndex(layer),
-                            .expert = m_experts->accesses()[static_cast<std::size_t>(task.access)].expert,
-                            .lane = LaneId(worker),
-                            .kind = SpanKind::ExpertCompute});
+    computing.end(m_record.spans ? sessionNow() : Nanoseconds(0), spanObserver());
 }
 
 void Forward::combine(int tokens) {

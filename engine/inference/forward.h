@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/base/annotation.h"
 #include "engine/inference/dense_weights.h"
 #include "engine/inference/engine.h"
 #include "engine/inference/kv_cache.h"
@@ -92,8 +93,11 @@ private:
     void combine(int tokens);
     void tellSelections(int layer, const StepInput& input);
     void checkFinite(const float* rows, int tokens, int layer, const char* part) const;
-    /// Ends a part of the step that began at `began`: a span, and compute time where `computes`.
-    Nanoseconds part(SpanKind kind, Nanoseconds began, const StepInput& input, int layer, bool computes = true);
+    /// A part of the step that begins at `began`…
+    SpanAnnotation part(SpanKind kind, Nanoseconds began, const StepInput& input, int layer) const;
+    /// … and ends now: a span, and compute time where `computes`.
+    Nanoseconds endPart(SpanAnnotation& part, bool computes = true);
+    Observer* spanObserver() const { return m_record.spans ? m_observer : nullptr; }
 
     const Checkpoint* m_checkpoint;
     const ModelConfig* m_config;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/inference/near_memory.h"
 
+#include "engine/base/annotation.h"
+
 namespace expertscope {
 
 NearMemory::NearMemory(const Checkpoint& checkpoint, const Kernels& kernels, const RecordSet& record,
@@ -59,7 +61,14 @@ void NearMemory::work() {
 }
 
 void NearMemory::run(const Task& task, const ExpertRows& rows) {
-    const Nanoseconds began = sessionNow();
+    SpanAnnotation computing({.start = sessionNow(),
+                              .end = {},
+                              .amount = static_cast<std::int64_t>(task.uses.size()),
+                              .step = task.step,
+                              .layer = task.expert.layer,
+                              .expert = task.expert.expert,
+                              .lane = kLane,
+                              .kind = SpanKind::ExpertCompute});
     std::byte* const slot = m_bytes.slot(SlotIndex(0));
     if (task.expert != m_loaded) {
         for (int piece = 0; piece < m_store.pieces(task.expert); ++piece)
@@ -72,15 +81,7 @@ void NearMemory::run(const Task& task, const ExpertRows& rows) {
         const std::lock_guard lock(m_mutex);
         m_notFinite = task.access;
     }
-    if (m_record.spans)
-        m_observer->onSpan({.start = began,
-                            .end = sessionNow(),
-                            .amount = static_cast<std::int64_t>(task.uses.size()),
-                            .step = task.step,
-                            .layer = task.expert.layer,
-                            .expert = task.expert.expert,
-                            .lane = kLane,
-                            .kind = SpanKind::ExpertCompute});
+    computing.end(sessionNow(), m_record.spans ? m_observer : nullptr);
 }
 
 }  // namespace expertscope

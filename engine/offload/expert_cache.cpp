@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "engine/base/annotation.h"
 #include "engine/base/error.h"
 #include "engine/offload/pre_gate_table.h"
 #include "engine/offload/prepared_data.h"
@@ -188,19 +189,18 @@ std::span<const ReadyExpert> ExpertCache::takeReady() {
         m_awaited.clear();
         for (const int access : m_wave)
             m_awaited.push_back(slotOf(access));
-        const Nanoseconds began = sessionNow();
-        m_queue.waitForAny(m_awaited);
-        const Nanoseconds ended = sessionNow();
-        m_waited += ended - began;
-        collect();
-        if (m_record.spans)
-            m_observer->onSpan({.start = began,
-                                .end = ended,
+        SpanAnnotation waiting({.start = sessionNow(),
+                                .end = {},
                                 .step = m_step,
                                 .layer = m_layer,
-                                .expert = m_ready.front().expert,
                                 .lane = LaneId(0),
                                 .kind = SpanKind::Wait});
+        m_queue.waitForAny(m_awaited);
+        const Nanoseconds ended = sessionNow();
+        m_waited += ended - waiting.start();
+        collect();
+        waiting.span().expert = m_ready.front().expert;
+        waiting.end(ended, m_record.spans ? m_observer : nullptr);
     }
     for (const ReadyExpert& ready : m_ready) {
         Filling& filling = m_fillings[slotOf(ready.access).index()];

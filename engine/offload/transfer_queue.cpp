@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
+#include "engine/base/annotation.h"
 #include "engine/base/error.h"
 
 namespace expertscope {
@@ -19,6 +20,12 @@ std::size_t slotsOf(std::span<const SlotTier> tiers) {
     for (const SlotTier& tier : tiers)
         slots += static_cast<std::size_t>(tier.slots);
     return slots;
+}
+
+SpanKind spanKind(TransferPurpose purpose) {
+    return purpose == TransferPurpose::Demand    ? SpanKind::TransferDemand
+           : purpose == TransferPurpose::Preload ? SpanKind::TransferPreload
+                                                 : SpanKind::TransferPrefetch;
 }
 
 }  // namespace
@@ -169,6 +176,14 @@ void TransferQueue::work() {
         const Nanoseconds began =
             std::max(sessionNow(), m_link ? std::max(m_linkFree, job.linkSubmitted) : Nanoseconds(0));
         if (job.record.started == Nanoseconds(0)) job.record.started = began;
+        SpanAnnotation moving({.start = began,
+                               .end = {},
+                               .amount = job.record.bytes.count(),
+                               .step = job.record.issuedStep,
+                               .layer = job.record.expert.layer,
+                               .expert = job.record.expert.expert,
+                               .lane = m_lane,
+                               .kind = spanKind(job.record.purpose)});
         Ending ending = Ending::Arrived;
         try {
             ending = move(job, lock);
@@ -198,19 +213,9 @@ void TransferQueue::work() {
         }
         lock.unlock();
         if (ending == Ending::Arrived) announce();
-        if (m_tell.spans) {
-            const SpanKind kind = told.purpose == TransferPurpose::Demand    ? SpanKind::TransferDemand
-                                  : told.purpose == TransferPurpose::Preload ? SpanKind::TransferPreload
-                                                                             : SpanKind::TransferPrefetch;
-            m_observer->onSpan({.start = began,
-                                .end = ended,
-                                .amount = told.moved.count(),
-                                .step = told.issuedStep,
-                                .layer = told.expert.layer,
-                                .expert = told.expert.expert,
-                                .lane = m_lane,
-                                .kind = kind});
-        }
+        moving.span().amount = told.moved.count();
+        moving.span().kind = spanKind(told.purpose);  // a prefetch may have been asked for meanwhile
+        moving.end(ended, m_tell.spans ? m_observer : nullptr);
         if (ending == Ending::Cancelled && m_tell.routing) {
             TransferRecord cancelled = told;
             cancelled.fate = TransferFate::Cancelled;
