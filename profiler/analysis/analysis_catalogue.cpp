@@ -10,8 +10,10 @@
 #include "engine/base/error.h"
 #include "profiler/analysis/routing/balance.h"
 #include "profiler/analysis/routing/co_activation.h"
+#include "profiler/analysis/routing/hit_curve.h"
 #include "profiler/analysis/routing/layer_similarity.h"
 #include "profiler/analysis/routing/overlap.h"
+#include "profiler/analysis/routing/placement.h"
 #include "profiler/analysis/routing/prediction_quality.h"
 #include "profiler/analysis/routing/request_activation.h"
 #include "profiler/analysis/routing/reuse_distance.h"
@@ -40,17 +42,31 @@ std::optional<RunRouting> filtered(const RunRouting& routing, Parameters& parame
 
 const std::vector<AnalysisInfo>& analysisCatalogue() {
     static const std::vector<AnalysisInfo> kCatalogue{
-        balanceAnalysis(),           loadAnalysis(),
-        repetitionAnalysis(),        overlapAnalysis(),
-        reuseDistanceAnalysis(),     reuseHistogramAnalysis(),
-        workingSetAnalysis(),        coverageAnalysis(),
-        predictionQualityAnalysis(), coActivationAnalysis(),
-        transitionsAnalysis(),       transitionInformationAnalysis(),
-        layerSimilarityAnalysis(),   layerDistanceAnalysis(),
-        specialisationAnalysis(),    committeeAnalysis(),
-        vocabularyAnalysis(),        vocabularyTokensAnalysis(),
-        saturationAnalysis(),        activationRatioAnalysis(),
-        requestReuseAnalysis(),      requestGroupsAnalysis(),
+        balanceAnalysis(),
+        loadAnalysis(),
+        repetitionAnalysis(),
+        overlapAnalysis(),
+        reuseDistanceAnalysis(),
+        reuseHistogramAnalysis(),
+        workingSetAnalysis(),
+        coverageAnalysis(),
+        hitCurveAnalysis(),
+        predictionQualityAnalysis(),
+        coActivationAnalysis(),
+        transitionsAnalysis(),
+        transitionInformationAnalysis(),
+        layerSimilarityAnalysis(),
+        layerDistanceAnalysis(),
+        specialisationAnalysis(),
+        committeeAnalysis(),
+        vocabularyAnalysis(),
+        vocabularyTokensAnalysis(),
+        saturationAnalysis(),
+        activationRatioAnalysis(),
+        requestReuseAnalysis(),
+        requestGroupsAnalysis(),
+        placementAnalysis(),
+        placementMapAnalysis(),
     };
     return kCatalogue;
 }

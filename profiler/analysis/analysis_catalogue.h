@@ -41,6 +41,7 @@ struct AnalysisInfo {
     /// Takes the parameters that it knows from `parameters` (do not call finish()). Throws UsageError for a value that
     /// cannot be; input that is empty or lacks what is needed gives a table without rows whose sentence says so.
     std::function<AnalysisTable(const AnalysisInput&, Parameters&)> run;
+    int version = 1;  ///< raised when its columns or formulas change, so that kept tables are not taken for new ones
 };
 
 /// The analyses of this room, in the order in which they are listed. Others (profiler/replay) have lists of their own.

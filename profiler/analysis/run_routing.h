@@ -30,6 +30,8 @@ struct LayerChoices {
     }
     /// Whether all slots of the row are known.
     bool complete(std::size_t row) const;
+    /// Takes over a row of a table of the same width.
+    void append(const LayerChoices& from, std::size_t row);
 };
 
 /// What one predictor expected of one layer: a row for each token (of PredictorKind::Policy: each step, named by its

@@ -106,6 +106,12 @@ AnalysisTable reuseTable(const AnalysisInput& input, Parameters&) {
                                 requests.size());
     table.columns = {"layer",     "requests",    "gini_within", "gini_across",        "cv_within",
                      "cv_across", "used_within", "used_across", "random_gini_within", "random_gini_across"};
+    std::map<std::int64_t, double> randomGinis;  // of so many tokens: layers mostly route equally many
+    const auto randomGiniOf = [&](std::int64_t tokens) {
+        const auto [known, fresh] = randomGinis.try_emplace(tokens);
+        if (fresh) known->second = randomBalance(tokens, routing.topK(), routing.experts(), 1).gini;
+        return known->second;
+    };
     for (std::int32_t layer = 0; layer < routing.layers(); ++layer) {
         const auto l = static_cast<std::size_t>(layer);
         std::vector<double> all(static_cast<std::size_t>(routing.experts()));
@@ -124,11 +130,10 @@ AnalysisTable reuseTable(const AnalysisInput& input, Parameters&) {
             gini += balance.gini;
             cv += balance.cv;
             used += balance.used;
-            randomGini += randomBalance(routed, routing.topK(), routing.experts(), 1).gini;
+            randomGini += randomGiniOf(routed);
         }
         const LoadBalance across = loadBalance(all);
-        const double randomAcross =
-            randomBalance(static_cast<std::int64_t>(tokens), routing.topK(), routing.experts(), 1).gini;
+        const double randomAcross = randomGiniOf(static_cast<std::int64_t>(tokens));
         table.rows.push_back({std::int64_t{layer}, static_cast<std::int64_t>(count), gini / count, across.gini,
                               cv / count, across.cv, used / count, std::int64_t{across.used}, randomGini / count,
                               randomAcross});

@@ -127,12 +127,13 @@ Committee committeeOf(const std::vector<std::vector<double>>& means, std::int32_
     const auto size = static_cast<double>(committee.members.size());
     committee.meanRank /= size;
     committee.rankVariance /= size;
+    double taken = 0, whole = 0;
     for (const auto& mass : means) {
-        double taken = 0;
         for (const std::int32_t expert : committee.members)
             taken += mass[static_cast<std::size_t>(expert)];
-        committee.coverage += taken / sumOf(mass) / domains;
+        whole += sumOf(mass);
     }
+    committee.coverage = taken / whole;
     const auto others = static_cast<double>(experts) - size;
     committee.randomCoverage = size / static_cast<double>(experts);
     committee.ratio = size > 0 && others > 0 && committee.coverage < 1

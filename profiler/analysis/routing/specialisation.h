@@ -31,7 +31,7 @@ struct Committee {
     LayerIndex layer;
     std::vector<std::int32_t> members;      ///< ascending; empty where nobody stands
     double meanRank = 0, rankVariance = 0;  ///< of the members; NaN without
-    double coverage = 0;                    ///< their part of the layer's gate mass, mean of the domains'
+    double coverage = 0;                    ///< their part of the layer's gate mass, summed over the domains' means
     double randomCoverage = 0;              ///< as many experts drawn at random: |C| / E
     double ratio = 0;                       ///< a member's coverage over that of another expert; NaN without either
 };

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <numeric>
 #include <string>
 #include <tuple>
 
@@ -39,26 +38,34 @@ std::int32_t idOf(const RunRouting& routing, std::int32_t token, TokenRole role)
     return routing.token(next).phase == wanted ? routing.token(next).id : -1;
 }
 
-std::vector<std::int32_t> idsOf(const RunRouting& routing, const LayerChoices& layer, TokenRole role) {
-    std::vector<std::int32_t> ids(layer.rows());
-    for (std::size_t row = 0; row < ids.size(); ++row)
-        ids[row] = idOf(routing, layer.tokens[row], role);
-    return ids;
-}
+/// The layer's rows by the id of their token, ids ascending; rows without an id are in none.
+struct IdGroups {
+    std::vector<std::int32_t> ids;
+    std::vector<std::size_t> firsts;  ///< one more than ids: into rows
+    std::vector<std::uint32_t> rows;
 
-/// Calls group(id, rows of the layer) for every id that has at least `least` of them.
-template <class Group>
-void forEachId(const std::vector<std::int32_t>& ids, std::int32_t least, const Group& group) {
-    std::vector<std::uint64_t> keys;  // id and row in one number, so that the sort stays in one array
-    for (std::size_t row = 0; row < ids.size(); ++row)
-        if (ids[row] >= 0) keys.push_back((static_cast<std::uint64_t>(ids[row]) << 32U) | row);
-    std::ranges::sort(keys);
-    for (std::size_t begin = 0, end = 0; begin < keys.size(); begin = end) {
-        while (end < keys.size() && keys[end] >> 32U == keys[begin] >> 32U)
-            ++end;
-        if (static_cast<std::int64_t>(end - begin) < least) continue;
-        group(static_cast<std::int32_t>(keys[begin] >> 32U), std::span(keys).subspan(begin, end - begin));
+    std::span<const std::uint32_t> rowsOf(std::size_t group) const {
+        return std::span(rows).subspan(firsts[group], firsts[group + 1] - firsts[group]);
     }
+};
+
+IdGroups groupsOf(const RunRouting& routing, const LayerChoices& layer, TokenRole role) {
+    std::vector<std::uint64_t> keys;  // id and row in one number, so that the sort stays in one array
+    for (std::size_t row = 0; row < layer.rows(); ++row)
+        if (const std::int32_t id = idOf(routing, layer.tokens[row], role); id >= 0)
+            keys.push_back((static_cast<std::uint64_t>(id) << 32U) | row);
+    std::ranges::sort(keys);
+    IdGroups groups;
+    for (const std::uint64_t key : keys) {
+        const auto id = static_cast<std::int32_t>(key >> 32U);
+        if (groups.ids.empty() || groups.ids.back() != id) {
+            groups.ids.push_back(id);
+            groups.firsts.push_back(groups.rows.size());
+        }
+        groups.rows.push_back(static_cast<std::uint32_t>(key));
+    }
+    groups.firsts.push_back(groups.rows.size());
+    return groups;
 }
 
 /// Counts choices by expert over the rows of one id; emptied by the next call.
@@ -66,12 +73,13 @@ class ExpertCounts {
 public:
     explicit ExpertCounts(std::int32_t experts) : m_counts(static_cast<std::size_t>(experts)) {}
 
-    const std::vector<std::int32_t>& of(const LayerChoices& layer, std::span<const std::uint64_t> keys) {
+    /// The experts that were chosen, in order of first choice.
+    const std::vector<std::int32_t>& of(const LayerChoices& layer, std::span<const std::uint32_t> rows) {
         for (const std::int32_t expert : m_touched)
             m_counts[static_cast<std::size_t>(expert)] = 0;
         m_touched.clear();
-        for (const std::uint64_t key : keys)
-            for (const std::int32_t expert : layer.chosen(key & 0xFFFFFFFFU))
+        for (const std::uint32_t row : rows)
+            for (const std::int32_t expert : layer.chosen(row))
                 if (expert >= 0 && m_counts[static_cast<std::size_t>(expert)]++ == 0) m_touched.push_back(expert);
         return m_touched;
     }
@@ -86,40 +94,31 @@ struct MaxShares {
     double mean = kNoData;
 };
 
-MaxShares maxShares(const RunRouting& routing, const LayerChoices& layer, const std::vector<std::int32_t>& ids,
-                    std::int32_t least) {
+MaxShares maxShares(const RunRouting& routing, const LayerChoices& layer, const IdGroups& groups, std::int32_t least) {
     MaxShares shares;
     double sum = 0;
     ExpertCounts counts(routing.experts());
-    forEachId(ids, least, [&](std::int32_t, std::span<const std::uint64_t> keys) {
+    for (std::size_t group = 0; group < groups.ids.size(); ++group) {
+        const auto rows = groups.rowsOf(group);
+        if (std::ssize(rows) < least) continue;
         std::int32_t most = 0;
-        for (const std::int32_t expert : counts.of(layer, keys))
+        for (const std::int32_t expert : counts.of(layer, rows))
             most = std::max(most, counts.count(expert));
         ++shares.ids;
-        shares.tokens += std::ssize(keys);
-        sum += static_cast<double>(most) / static_cast<double>(keys.size());
-    });
+        shares.tokens += std::ssize(rows);
+        sum += static_cast<double>(most) / static_cast<double>(rows.size());
+    }
     if (shares.ids > 0) shares.mean = sum / static_cast<double>(shares.ids);
     return shares;
 }
 
 /// The known ids dealt out to the rows that have one.
-double shuffledMean(const RunRouting& routing, const LayerChoices& layer, std::vector<std::int32_t> ids,
-                    std::int32_t least) {
-    std::vector<std::size_t> rows;
-    std::vector<std::int32_t> known;
-    for (std::size_t row = 0; row < ids.size(); ++row) {
-        if (ids[row] < 0) continue;
-        rows.push_back(row);
-        known.push_back(ids[row]);
-    }
+double shuffledMean(const RunRouting& routing, const LayerChoices& layer, IdGroups groups, std::int32_t least) {
     RandomChoices random(7);
     double mean = 0;
     for (int shuffle = 0; shuffle < kShuffles; ++shuffle) {
-        random.shuffle(std::span(known));
-        for (std::size_t i = 0; i < rows.size(); ++i)
-            ids[rows[i]] = known[i];
-        mean += maxShares(routing, layer, ids, least).mean / kShuffles;
+        random.shuffle(std::span(groups.rows));
+        mean += maxShares(routing, layer, groups, least).mean / kShuffles;
     }
     return mean;
 }
@@ -180,12 +179,16 @@ std::vector<VocabularyCell> vocabularyCells(const RunRouting& routing, std::int3
     const LayerChoices& choices = routing.layer(layer);
     std::vector<VocabularyCell> cells;
     ExpertCounts counts(routing.experts());
-    forEachId(idsOf(routing, choices, role), least, [&](std::int32_t id, std::span<const std::uint64_t> keys) {
-        std::vector<std::int32_t> experts = counts.of(choices, keys);
+    const IdGroups groups = groupsOf(routing, choices, role);
+    for (std::size_t group = 0; group < groups.ids.size(); ++group) {
+        const auto rows = groups.rowsOf(group);
+        if (std::ssize(rows) < least) continue;
+        std::vector<std::int32_t> experts = counts.of(choices, rows);
         std::ranges::sort(experts);
         for (const std::int32_t expert : experts)
-            cells.push_back({.id = id, .expert = expert, .count = counts.count(expert), .tokens = std::ssize(keys)});
-    });
+            cells.push_back(
+                {.id = groups.ids[group], .expert = expert, .count = counts.count(expert), .tokens = std::ssize(rows)});
+    }
     return cells;
 }
 
@@ -194,15 +197,15 @@ std::vector<VocabularySpecialisation> vocabularySpecialisation(const RunRouting&
     for (std::int32_t l = 0; l < routing.layers(); ++l) {
         const LayerChoices& layer = routing.layer(l);
         for (const TokenRole role : kRoles) {
-            const std::vector<std::int32_t> ids = idsOf(routing, layer, role);
-            const MaxShares shares = maxShares(routing, layer, ids, least);
+            const IdGroups groups = groupsOf(routing, layer, role);
+            const MaxShares shares = maxShares(routing, layer, groups, least);
             VocabularySpecialisation& row = rows.emplace_back();
             row.layer = LayerIndex(l);
             row.role = role;
             row.ids = shares.ids;
             row.tokens = shares.tokens;
             row.meanMaxShare = shares.mean;
-            row.shuffled = shares.ids > 0 ? shuffledMean(routing, layer, ids, least) : kNoData;
+            row.shuffled = shares.ids > 0 ? shuffledMean(routing, layer, groups, least) : kNoData;
         }
     }
     return rows;

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "profiler/analysis/analysis_catalogue.h"
+
+namespace expertscope {
+
+/// {"counted": "…", "columns": […], "rows": [[…]]}; a real that is not finite is null.
+nlohmann::ordered_json tableJson(const AnalysisTable& table);
+
+/// Whom a kept table is about. A run's table is worth keeping once the run has ended.
+std::string subjectOf(RunId run);
+/// A model, by ModelFacts::fingerprint.
+std::string subjectOf(const ModelFacts& model);
+
+/// Keeps what `text` ("balance:phase=decode") gave in the session, for who asks next. Throws FailedError where the
+/// session cannot be written.
+void keepTable(const std::filesystem::path& session, const std::string& subject, const AnalysisInfo& info,
+               const std::string& text, const AnalysisTable& table);
+/// What was kept by this version of the analysis; its null cells hold nothing. Throws BadInputError where the file is
+/// no session.
+std::optional<AnalysisTable> keptTable(const std::filesystem::path& session, const std::string& subject,
+                                       const AnalysisInfo& info, const std::string& text);
+
+}  // namespace expertscope
