@@ -45,9 +45,13 @@ bool RunTrace::refreshEntry() {
 }
 
 bool RunTrace::refreshRecords() {
-    bool changed = false;
+    bool changed = false, namesAreMissing = false;
     for (RecordBatch batch = m_reader->readNew(m_entry.id, m_cursor); !batch.empty();
          batch = m_reader->readNew(m_entry.id, m_cursor)) {
+        namesAreMissing =
+            namesAreMissing || std::ranges::any_of(batch.spans, [&](const SpanRecord& span) {
+                return span.kind == SpanKind::Range && span.name.value() >= static_cast<int>(m_rangeNames.size());
+            });
         appendAll(m_records.spans, batch.spans);
         appendAll(m_records.selections, batch.selections);
         appendAll(m_records.predictions, batch.predictions);
@@ -59,6 +63,7 @@ bool RunTrace::refreshRecords() {
     auto requests = m_reader->requests(m_entry.id);
     auto lanes = m_reader->lanes(m_entry.id);
     auto diagnostics = m_reader->diagnostics(m_entry.id);
+    if (namesAreMissing) m_rangeNames = m_reader->rangeNames(m_entry.id);
     changed = changed || !std::ranges::equal(requests, m_requests, sameRequest) || lanes.size() != m_lanes.size() ||
               diagnostics.size() != m_diagnostics.size();
     m_requests = std::move(requests);

@@ -26,6 +26,8 @@ public:
     const ModelFacts& model() const { return m_entry.description.model; }
     const std::vector<RequestRecord>& requests() const { return m_requests; }
     const std::vector<LaneInfo>& lanes() const { return m_lanes; }
+    /// By their ids; empty where no ranges were recorded.
+    const std::vector<RangeName>& rangeNames() const { return m_rangeNames; }
     const std::vector<DiagnosticRecord>& diagnostics() const { return m_diagnostics; }
     const std::vector<SpanRecord>& spans() const { return m_records.spans; }
     const std::vector<SelectionRecord>& selections() const { return m_records.selections; }
@@ -45,6 +47,7 @@ private:
     RecordBatch m_records;
     std::vector<RequestRecord> m_requests;
     std::vector<LaneInfo> m_lanes;
+    std::vector<RangeName> m_rangeNames;
     std::vector<DiagnosticRecord> m_diagnostics;
     std::int64_t m_revision = 0;
 };

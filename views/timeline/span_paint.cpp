@@ -58,6 +58,14 @@ QColor paintColor(SpanPaint paint, const Theme& theme) {
             return theme.color(Meaning::PrefetchWasted);
         case SpanPaint::PrefetchCancelled:
             return theme.color(Meaning::PrefetchCancelled);
+        case SpanPaint::RangeFirst:
+            return shade(theme, 262, 0.50);
+        case SpanPaint::RangeSecond:
+            return shade(theme, 225, 0.60, 0.09);
+        case SpanPaint::RangeThird:
+            return shade(theme, 295, 0.52);
+        case SpanPaint::RangeFourth:
+            return shade(theme, 243, 0.66, 0.07);
     }
     return theme.mutedText();
 }
@@ -106,6 +114,8 @@ SpanPaint paintOf(const SpanRecord& span) {
             return SpanPaint::Preload;
         case SpanKind::Predict:
             return SpanPaint::Predict;
+        case SpanKind::Range:
+            return static_cast<SpanPaint>(static_cast<int>(SpanPaint::RangeFirst) + (span.name.value() & 3));
     }
     return SpanPaint::Step;
 }

@@ -35,6 +35,10 @@ enum class SpanPaint : std::uint8_t {
     PrefetchCancelled,
     Hidden,
     Exposed,
+    RangeFirst,  ///< ranges of other programs: neighbours of different names differ
+    RangeSecond,
+    RangeThird,
+    RangeFourth,
 };
 
 /// A colour of the theme's meaning; the compute thread's nested rows are shades of compute.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "views/timeline/span_table.h"
 
+#include <bit>
+
 #include "engine/base/record_names.h"
 #include "views/base/number_format.h"
 #include "views/timeline/timeline_model.h"
@@ -34,11 +36,17 @@ void SpanTable::grow() {
 int SpanTable::rowCount(const QModelIndex& parent) const { return parent.isValid() ? 0 : m_rows; }
 int SpanTable::columnCount(const QModelIndex& parent) const { return parent.isValid() ? 0 : ColumnCount; }
 
+QString SpanTable::rangeText(const SpanRecord& span) const {
+    const auto& names = m_model.rows()->trace().rangeNames();
+    const bool known = span.name.value() >= 0 && span.name.index() < names.size();
+    return known ? QString::fromStdString(names[span.name.index()].text) : word(name(span.kind));
+}
+
 QVariant SpanTable::exact(const SpanRecord& span, int row, int column) const {
     const auto index = [](int value) { return value < 0 ? QVariant() : QVariant(value); };
     switch (column) {
         case Kind:
-            return word(name(span.kind));
+            return span.kind == SpanKind::Range ? rangeText(span) : word(name(span.kind));
         case Start:
             return static_cast<qlonglong>(m_model.rows()->relative(span.start));
         case Duration:
@@ -52,6 +60,7 @@ QVariant SpanTable::exact(const SpanRecord& span, int row, int column) const {
         case Expert:
             return index(span.expert.value());
         case Amount:
+            if (span.payload == PayloadType::Real) return std::bit_cast<double>(span.amount);
             return span.amount == 0 ? QVariant() : QVariant(static_cast<qlonglong>(span.amount));
         case Fate: {
             const TransferRecord* transfer = m_model.rows()->transferOf(row);
@@ -70,6 +79,7 @@ QString SpanTable::text(const SpanRecord& span, int row, int column) const {
             return durationText(span.end - span.start);
         case Amount:
             if (span.amount == 0) return {};
+            if (span.kind == SpanKind::Range) return exact(span, row, column).toString();
             return isTransfer(span.kind) ? bytesText(Bytes(span.amount))
                                          : countText(span.amount) + QStringLiteral(" tok");
         default:

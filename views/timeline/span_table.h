@@ -29,6 +29,7 @@ private:
     enum Column { Kind, Start, Duration, Lane, Step, Layer, Expert, Amount, Fate, ColumnCount };
     QVariant exact(const SpanRecord& span, int row, int column) const;
     QString text(const SpanRecord& span, int row, int column) const;
+    QString rangeText(const SpanRecord& span) const;
 
     const TimelineModel& m_model;
     int m_rows = 0;

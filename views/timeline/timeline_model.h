@@ -83,6 +83,8 @@ private:
     void outlineExpert(DrawList& list, const Viewport& viewport, ExpertRef expert, const QColor& color) const;
     void outlineLayer(DrawList& list, const Viewport& viewport, LayerIndex layer, const QColor& color) const;
     void describeTransfer(QStringList& lines, const SpanItem& item) const;
+    void describeRange(QStringList& lines, const SpanRecord& span) const;
+    const RangeName* rangeNameOf(const SpanRecord& span) const;
 
     std::unique_ptr<TimelineRows> m_rows;
 };

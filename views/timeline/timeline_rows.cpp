@@ -20,7 +20,7 @@ bool isTransfer(SpanKind kind) {
 }
 
 std::vector<SpanPaint> paintsOf(int key, int phases, int waits, int nearMemory, int demand, int prefetch, int preload,
-                                int overlap) {
+                                int overlap, int ranges) {
     if (key == 0) return {SpanPaint::Step};
     if (key == 1) return {SpanPaint::EvenLayer, SpanPaint::OddLayer};
     if (key == phases) {
@@ -35,6 +35,8 @@ std::vector<SpanPaint> paintsOf(int key, int phases, int waits, int nearMemory, 
     }
     if (key == preload) return {SpanPaint::Preload};
     if (key == overlap) return {SpanPaint::Hidden, SpanPaint::Exposed};
+    if (key >= ranges)
+        return {SpanPaint::RangeFirst, SpanPaint::RangeSecond, SpanPaint::RangeThird, SpanPaint::RangeFourth};
     return {key >= nearMemory ? SpanPaint::NearMemory : SpanPaint::ExpertCompute};
 }
 
@@ -80,6 +82,8 @@ int TimelineRows::key(const SpanRecord& span) const {
             const bool near = lane != m_trace.lanes().end() && lane->role == LaneRole::NearMemory;
             return (near ? kNearMemory : kCompute) + std::min(span.lane.value(), 4000);
         }
+        case SpanKind::Range:
+            return kRanges + span.lane.value();
         default:
             return kPhases;
     }
@@ -106,14 +110,15 @@ QString TimelineRows::title(int key) const {
         default:
             break;
     }
-    const LaneId lane(key - (key >= kNearMemory ? kNearMemory : kCompute));
+    const LaneId lane(key - (key >= kRanges ? kRanges : key >= kNearMemory ? kNearMemory : kCompute));
     if (lane == LaneId(0)) return QStringLiteral("Experts");
     const auto found = std::ranges::find(m_trace.lanes(), lane, &LaneInfo::lane);
     if (found != m_trace.lanes().end() && !found->name.empty()) {
         QString name = QString::fromStdString(found->name);
-        name[0] = name[0].toUpper();
+        if (key < kRanges) name[0] = name[0].toUpper();
         return name;
     }
+    if (key >= kRanges) return QStringLiteral("Ranges %1").arg(lane.value());
     return QStringLiteral("Worker %1").arg(lane.value());
 }
 
@@ -137,6 +142,7 @@ QString TimelineRows::explanation(int key) {
         case kOverlap:
             return QStringLiteral("Transfers hidden behind computing, and exposed ones that computing waits for.");
         default:
+            if (key >= kRanges) return QStringLiteral("Ranges that the program itself told through NVTX.");
             return QStringLiteral("Single experts, each over the tokens that chose it.");
     }
 }
@@ -144,7 +150,8 @@ QString TimelineRows::explanation(int key) {
 TimelineRow& TimelineRows::ensureRow(int key) {
     const auto found = m_rows.find(key);
     if (found != m_rows.end()) return found->second;
-    std::vector<SpanPaint> paints = paintsOf(key, kPhases, kWaits, kNearMemory, kDemand, kPrefetch, kPreload, kOverlap);
+    std::vector<SpanPaint> paints =
+        paintsOf(key, kPhases, kWaits, kNearMemory, kDemand, kPrefetch, kPreload, kOverlap, kRanges);
     const int categories = static_cast<int>(paints.size());
     TimelineRow& created =
         m_rows.emplace(key, TimelineRow{title(key), explanation(key), std::move(paints), SpanRow(categories)})

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What the timeline says of its items: labels in boxes, lines of tooltips.
+#include <bit>
+
 #include "engine/base/record_names.h"
 #include "views/base/number_format.h"
 #include "views/timeline/timeline_model.h"
@@ -37,6 +39,8 @@ QString kindTitle(SpanKind kind) {
             return QStringLiteral("Preload");
         case SpanKind::Predict:
             return QStringLiteral("Shadow prediction");
+        case SpanKind::Range:
+            return QStringLiteral("Range");
     }
     return {};
 }
@@ -67,6 +71,25 @@ QString countOf(std::int64_t count, const char* one) {
 
 }  // namespace
 
+const RangeName* TimelineModel::rangeNameOf(const SpanRecord& span) const {
+    const auto& names = m_rows->trace().rangeNames();
+    const bool known = span.name.value() >= 0 && span.name.index() < names.size();
+    return known ? &names[span.name.index()] : nullptr;
+}
+
+/// What a program said of its range: name, where it belongs, number.
+void TimelineModel::describeRange(QStringList& lines, const SpanRecord& span) const {
+    if (const RangeName* known = rangeNameOf(span)) {
+        lines.front().replace(kindTitle(SpanKind::Range), QString::fromStdString(known->text));
+        if (!known->domain.empty()) lines << QStringLiteral("domain %1").arg(QString::fromStdString(known->domain));
+        if (!known->category.empty())
+            lines << QStringLiteral("category %1").arg(QString::fromStdString(known->category));
+    }
+    if (span.payload == PayloadType::Integer) lines << QStringLiteral("payload %1").arg(countText(span.amount));
+    if (span.payload == PayloadType::Real)
+        lines << QStringLiteral("payload %1").arg(std::bit_cast<double>(span.amount));
+}
+
 QString TimelineModel::label(const TimelineRow& row, const SpanItem& item) const {
     if (item.source == TimelineRows::kDerived) {
         return row.paints[item.category] == SpanPaint::Exposed ? QStringLiteral("exposed") : QStringLiteral("hidden");
@@ -86,6 +109,10 @@ QString TimelineModel::label(const TimelineRow& row, const SpanItem& item) const
         case SpanKind::TransferPrefetch:
         case SpanKind::TransferPreload:
             return expertName(span->layer, span->expert);
+        case SpanKind::Range: {
+            const RangeName* known = rangeNameOf(*span);
+            return known ? QString::fromStdString(known->text) : QString();
+        }
         case SpanKind::Wait:
             return span->expert.value() >= 0 ? expertName(span->layer, span->expert) : QStringLiteral("wait");
         default:
@@ -105,6 +132,7 @@ QStringList TimelineModel::describe(const TimelineHit& hit) const {
             title += QStringLiteral(" · layer %1").arg(span->layer.value());
         }
         lines << title;
+        if (span->kind == SpanKind::Range) describeRange(lines, *span);
     } else if (item.source == TimelineRows::kDerived) {
         lines << (hit.row->paints[item.category] == SpanPaint::Exposed
                       ? QStringLiteral("Exposed: computing waits while bytes move")
@@ -120,7 +148,8 @@ QStringList TimelineModel::describe(const TimelineHit& hit) const {
     lines << QStringLiteral("from %1 after the start").arg(durationText(Nanoseconds(when.from)));
     const bool isTransfer = item.amount > 0 || m_rows->transferOf(item.source);
     if (isTransfer) describeTransfer(lines, item);
-    if (span && !isTransfer && span->amount > 0) lines << countOf(span->amount, "token");
+    if (span && !isTransfer && span->kind != SpanKind::Range && span->amount > 0)
+        lines << countOf(span->amount, "token");
     if (span && span->step.value() >= 0) {
         QString line = QStringLiteral("step %1").arg(span->step.value());
         if (const auto tokens = m_rows->tokensOf(span->step)) {
