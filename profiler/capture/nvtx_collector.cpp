@@ -95,6 +95,7 @@ NvtxCounts NvtxCollector::counts() const {
     counts.accesses = impl.selections.accesses();
     counts.promptTokens = impl.selections.promptTokens();
     counts.generatedTokens = impl.selections.generatedTokens();
+    counts.generating = impl.selections.generating();
     counts.lost = impl.losses.total();
     return counts;
 }

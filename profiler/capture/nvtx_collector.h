@@ -13,6 +13,7 @@ namespace expertscope {
 struct NvtxCounts {
     std::int64_t processes = 0, ranges = 0, marks = 0, selections = 0, accesses = 0;
     std::int64_t promptTokens = 0, generatedTokens = 0;  ///< of the selections
+    Nanoseconds generating;                              ///< from the first to the last generated token's step
     std::int64_t lost = 0;                               ///< events for which a program found no room
 };
 
@@ -26,7 +27,7 @@ public:
 
     /// Another process, by its end of the socket (nvtx_wire.h), which is the collector's from now on.
     void add(int socket);
-    /// Takes everything that is there; whether it was anything. To be called often: a thread's ring holds 25,000
+    /// Takes everything that is there; whether it was anything. To be called often: a thread's ring holds 20,000
     /// ranges.
     bool drain();
     /// Takes the rest, ends open ranges, tells what was lost.

@@ -22,7 +22,7 @@
 namespace expertscope {
 namespace {
 
-constexpr std::uint64_t kRingBytes = 2 << 20;  // 25,000 ranges; memory is taken as far as it is used
+constexpr std::uint64_t kRingBytes = 2 << 20;  // 20,000 ranges; memory is taken as far as it is used
 constexpr int kMostWaitMs = 50;                // for a reader that does not take definitions, before one is given up
 
 enum : std::uint32_t { kOff, kOn, kForked };

@@ -141,7 +141,10 @@ void NvtxSelections::tellTokens() {
     const Phase phase = tokens.size() == 1 && m_step > 0 ? Phase::Decode : Phase::Prefill;
     (phase == Phase::Prefill ? m_request.promptTokens : m_request.generatedTokens) +=
         static_cast<std::int32_t>(tokens.size());
-    if (phase == Phase::Decode && m_request.firstTokenTime.count() == 0) m_request.firstTokenTime = m_stepTime;
+    if (phase == Phase::Decode) {
+        if (m_request.firstTokenTime.count() == 0) m_request.firstTokenTime = m_stepTime;
+        m_lastTokenTime = m_stepTime;
+    }
     for (const std::int32_t token : tokens) {
         TokenRecord record;
         record.token = TokenIndex(token);

@@ -27,6 +27,8 @@ public:
     std::int64_t accesses() const { return m_accesses; }
     std::int64_t promptTokens() const { return m_request.promptTokens; }
     std::int64_t generatedTokens() const { return m_request.generatedTokens; }
+    /// Between the first and the last generated token's step.
+    Nanoseconds generating() const { return m_lastTokenTime - m_request.firstTokenTime; }
 
 private:
     struct Row {
@@ -50,7 +52,7 @@ private:
     std::int64_t m_process = -1;
     std::int64_t m_lastLayer = -1, m_lastToken = -1, m_lastToldStep = -1;
     std::int32_t m_step = 0, m_firstToken = 0, m_nextToken = 0;
-    Nanoseconds m_stepTime;
+    Nanoseconds m_stepTime, m_lastTokenTime;
     std::int64_t m_told = 0, m_accesses = 0, m_rejected = 0, m_otherProcesses = 0;
     std::string m_fault;  ///< of the first that was rejected
     Nanoseconds m_faultTime;
