@@ -190,4 +190,26 @@ CREATE TABLE IF NOT EXISTS range_name(
 ) STRICT, WITHOUT ROWID;
 )sql";
 
+const char* const kSummarySql = R"sql(
+CREATE TABLE IF NOT EXISTS span_summary(
+    run_id INTEGER NOT NULL REFERENCES run,
+    lane INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    bits INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY(run_id, lane, kind)
+) STRICT;
+CREATE TABLE IF NOT EXISTS selection_summary(
+    run_id INTEGER NOT NULL REFERENCES run,
+    layer INTEGER NOT NULL,
+    bits INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY(run_id, layer)
+) STRICT;
+)sql";
+
 }  // namespace expertscope

@@ -18,5 +18,7 @@ extern const char* const kLayerExpertBytesSql;
 extern const char* const kRunCostSql;
 /// The table that a session gets with its first named range.
 extern const char* const kRangeNameSql;
+/// The tables that a session gets with the end of its first run.
+extern const char* const kSummarySql;
 
 }  // namespace expertscope

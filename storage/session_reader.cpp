@@ -13,6 +13,7 @@
 #include "storage/run_costs.h"
 #include "storage/session_errors.h"
 #include "storage/session_open.h"
+#include "storage/summary_rows.h"
 
 namespace expertscope {
 namespace {
@@ -226,6 +227,14 @@ RecordBatch SessionReader::readNew(RunId id, ReadCursor& cursor, int maxChunks) 
     });
     cursor = moved;
     return batch;
+}
+
+SpanWindow SessionReader::spanWindow(RunId id, Nanoseconds from, Nanoseconds to, int pixels) const {
+    return m_impl->inSnapshot([&] { return readSpanWindow(m_impl->database, id.value(), from, to, pixels); });
+}
+
+SelectionWindow SessionReader::selectionWindow(RunId id, TokenIndex from, TokenIndex to, int pixels) const {
+    return m_impl->inSnapshot([&] { return readSelectionWindow(m_impl->database, id.value(), from, to, pixels); });
 }
 
 std::int64_t SessionReader::dataVersion() const {

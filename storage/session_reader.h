@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/base/run_facts.h"
+#include "storage/summaries.h"
 
 namespace expertscope {
 
@@ -56,6 +57,12 @@ public:
     std::vector<DiagnosticRecord> diagnostics(RunId id) const;
     /// What was recorded after `cursor`, which moves on. `maxChunks` bounds one call's work; call until empty().
     RecordBatch readNew(RunId id, ReadCursor& cursor, int maxChunks = 256) const;
+    /// What spans did in [from, to), widened to whole buckets, in at most `pixels` + 1 buckets of time. Exact, and
+    /// quick whatever the size of a run that has ended: wide windows come from its summary, narrow ones from the
+    /// chunks.
+    SpanWindow spanWindow(RunId id, Nanoseconds from, Nanoseconds to, int pixels) const;
+    /// The same of selections, in buckets of tokens.
+    SelectionWindow selectionWindow(RunId id, TokenIndex from, TokenIndex to, int pixels) const;
     /// Changes whenever another connection has committed to the file (cheap: PRAGMA data_version).
     std::int64_t dataVersion() const;
     /// Size of the file with its WAL.

@@ -22,6 +22,7 @@
 #include "storage/schema.h"
 #include "storage/session_errors.h"
 #include "storage/session_open.h"
+#include "storage/summary_rows.h"
 #include "storage/upgrade.h"
 #include "storage/utf8_text.h"
 
@@ -234,10 +235,22 @@ struct SessionWriter::Impl {
     }
 
     template <class Record>
+    void summarize(const std::vector<Record>& records) {
+        if constexpr (std::is_same_v<Record, SpanRecord>) {
+            for (const SpanRecord& span : records)
+                spanSummary.add(span.lane, span.kind, span.start.count(), span.end.count());
+        } else if constexpr (std::is_same_v<Record, SelectionRecord>) {
+            for (const SelectionRecord& record : records)
+                selectionSummary.add(record.layer, record.token.value(), bucketOf(record.firstUse, record.outcome));
+        }
+    }
+
+    template <class Record>
     void flush() {
         std::vector<Record>& records = pendingOf<Record>();
         if (records.empty()) return;
         begin();
+        summarize(records);
         const ChunkRange range = chunkRange<Record>(records);
         Statement& statement = statements->chunk;
         statement.bind(1, run->value());
@@ -253,13 +266,17 @@ struct SessionWriter::Impl {
         records.clear();
     }
 
-    void commit() {
+    void flushAll() {
         flush<SpanRecord>();
         flush<RangeRecord>();
         flush<SelectionRecord>();
         flush<PredictionRecord>();
         flush<ResidencyRecord>();
         flush<TransferRecord>();
+    }
+
+    void commit() {
+        flushAll();
         if (!inTransaction) return;
         database->execute("COMMIT");
         inTransaction = false;
@@ -285,6 +302,8 @@ struct SessionWriter::Impl {
     std::optional<RunId> run;
     bool inTransaction = false;
     std::exception_ptr failure;
+    SpanSummary spanSummary;            ///< of the run
+    SelectionSummary selectionSummary;  ///< likewise
     std::tuple<std::vector<SpanRecord>, std::vector<RangeRecord>, std::vector<SelectionRecord>,
                std::vector<PredictionRecord>, std::vector<ResidencyRecord>, std::vector<TransferRecord>>
         pending;
@@ -321,6 +340,8 @@ RunId SessionWriter::beginRun(const RunDescription& description) {
         bind("", impl.self.bootId);
         insert.run();
         impl.run = RunId(sqlite3_last_insert_rowid(impl.database->handle()));
+        impl.spanSummary = {};
+        impl.selectionSummary = {};
         addCosts(*impl.database, impl.run->value(), description.costs);
         impl.commit();
     });
@@ -417,6 +438,8 @@ void SessionWriter::endRun(const RunSummary& summary, RunState state) {
         visitFields(bind, summary);
         bind("", *impl.run);
         update.run();
+        impl.flushAll();
+        writeSummaries(*impl.database, impl.run->value(), impl.spanSummary.take(), impl.selectionSummary.take());
         impl.setState(state);
         impl.commit();
     });

@@ -87,7 +87,7 @@ void addSqlCommand(CLI::App& app, CommandAction& action) {
     command->add_option("SELECT", *text, "The query, as one argument")->required();
     command->add_flag("--json", *json, "As one JSON object: columns and rows");
     command->footer(
-        "Tables: run request token selection span transfer residency norm prediction diagnostic, and those of "
+        "Tables: run request token selection span range transfer residency norm prediction diagnostic, and those of "
         "docs/FORMAT.md.\n"
         "Times are nanoseconds on the session clock.");
     command->callback([session, text, json, &action] {

@@ -144,7 +144,7 @@ TEST_P(KilledAfter, KeepsEveryCommitInASoundFileThatSaysItCrashed) {
     EXPECT_EQ(reader.run(RunId(2)).state, RunState::Complete);
 }
 
-INSTANTIATE_TEST_SUITE_P(Milliseconds, KilledAfter, testing::Values(0, 1, 3, 7, 20, 55, 130, 400));
+INSTANTIATE_TEST_SUITE_P(Milliseconds, KilledAfter, testing::Values(0, 1, 2, 3, 7, 13, 20, 34, 55, 89, 130, 400));
 
 TEST(SecondWriter, IsRefusedWithTheFirstOnesProcess) {
     const TemporaryFolder folder;
