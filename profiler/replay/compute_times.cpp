@@ -17,12 +17,26 @@ std::int64_t median(std::vector<std::int64_t>& values) {
     return *middle;
 }
 
+/// What is added up and counted.
+struct Mean {
+    std::int64_t sum = 0, count = 0;
+    void add(std::int64_t value) {
+        sum += value;
+        ++count;
+    }
+    /// 0 where nothing was added.
+    std::int64_t value() const { return count > 0 ? sum / count : 0; }
+};
+
 /// What the spans say of one group.
 struct GroupSpans {
     std::int64_t layerStart = kUnknown, layerEnd = kUnknown;
     std::int64_t expertsStart = kUnknown, expertsEnd = kUnknown;
     std::int64_t waited = 0;
     std::int64_t batches = 1;
+    // Of the near-memory workers, and the compute thread's last wait, which is for them where they work.
+    std::int64_t nearEnd = kUnknown, nearWorked = 0;
+    std::int64_t lastWaitStart = kUnknown, lastWaitEnd = kUnknown;
 };
 struct StepSpans {
     std::int64_t start = kUnknown, end = kUnknown, sampled = kUnknown;
@@ -31,10 +45,10 @@ struct StepSpans {
 /// Spans sorted into the groups and steps of the trace.
 class Sorting {
 public:
-    explicit Sorting(const RoutingTrace& trace)
-        : m_trace(trace), m_groups(trace.groups().size()), m_steps(trace.steps().size()) {}
+    Sorting(const RoutingTrace& trace, std::optional<LaneId> nearLane)
+        : m_trace(trace), m_nearLane(nearLane), m_groups(trace.groups().size()), m_steps(trace.steps().size()) {}
 
-    void take(const SpanRecord& span, std::vector<float>& expertTimes);
+    void take(const SpanRecord& span, ComputeTimes& times);
     std::vector<GroupSpans>& groups() { return m_groups; }
     std::vector<StepSpans>& steps() { return m_steps; }
 
@@ -43,6 +57,7 @@ private:
     std::int64_t groupAt(std::int64_t step, LayerIndex layer) const;
 
     const RoutingTrace& m_trace;
+    std::optional<LaneId> m_nearLane;
     std::vector<GroupSpans> m_groups;
     std::vector<StepSpans> m_steps;
     std::size_t m_near = 0;  ///< step of the last span: the next one's is seldom far
@@ -67,7 +82,7 @@ std::int64_t Sorting::groupAt(std::int64_t step, LayerIndex layer) const {
     return -1;
 }
 
-void Sorting::take(const SpanRecord& span, std::vector<float>& expertTimes) {
+void Sorting::take(const SpanRecord& span, ComputeTimes& times) {
     const std::int64_t step = stepAt(span.step);
     if (step < 0) return;
     StepSpans& s = m_steps[static_cast<std::size_t>(step)];
@@ -93,6 +108,10 @@ void Sorting::take(const SpanRecord& span, std::vector<float>& expertTimes) {
     } else if (span.kind == SpanKind::Wait) {
         group.waited += end - start;
         ++group.batches;
+        if (end > group.lastWaitEnd) {
+            group.lastWaitStart = start;
+            group.lastWaitEnd = end;
+        }
     } else if (span.kind == SpanKind::ExpertCompute) {
         const auto accesses = m_trace.accesses(static_cast<std::size_t>(at));
         const std::int32_t flat = span.layer.value() * m_trace.experts() + span.expert.value();
@@ -100,7 +119,14 @@ void Sorting::take(const SpanRecord& span, std::vector<float>& expertTimes) {
         if (found == accesses.end()) return;
         const std::size_t access = m_trace.groups()[static_cast<std::size_t>(at)].firstAccess +
                                    static_cast<std::size_t>(found - accesses.begin());
-        expertTimes[access] += static_cast<float>(end - start);
+        if (span.lane != m_nearLane) {
+            times.expert[access] += static_cast<float>(end - start);
+            return;
+        }
+        if (times.inPlace.empty()) times.inPlace.assign(times.expert.size(), 0.0F);
+        times.inPlace[access] += static_cast<float>(end - start);
+        group.nearWorked += end - start;
+        group.nearEnd = std::max(group.nearEnd, end);
     }
 }
 
@@ -195,30 +221,27 @@ void ComputeTimesBuilder::add(std::span<const TransferRecord> transfers) {
 
 std::int64_t ComputeTimesBuilder::wakeTime(const RunDescription& run) {
     std::ranges::sort(m_transfers, {}, &TransferRecord::finished);
-    std::int64_t woken = 0, wakes = 0;
+    Mean woken;
     for (const SpanRecord& wait : m_spans) {
         if (wait.kind != SpanKind::Wait) continue;
         // The last arrival within the wait is what ended it.
         const auto after = std::ranges::upper_bound(m_transfers, wait.end, {}, &TransferRecord::finished);
         if (after == m_transfers.begin() || std::prev(after)->finished < wait.start) continue;
-        woken += (wait.end - std::prev(after)->finished).count();
-        ++wakes;
+        woken.add((wait.end - std::prev(after)->finished).count());
     }
-    std::int64_t late = 0, timely = 0;
+    Mean late;
     if (!run.link.empty()) {
         const LinkSpec link = parseLink(run.link);
         Nanoseconds before;
         for (const TransferRecord& transfer : m_transfers) {
             // Only where the link was idle is it known when the bytes were due.
-            if (transfer.purpose == TransferPurpose::Demand && before < transfer.issued) {
-                late += std::max<std::int64_t>(
-                    (transfer.finished - transfer.issued - link.duration(transfer.bytes)).count(), 0);
-                ++timely;
-            }
+            if (transfer.purpose == TransferPurpose::Demand && before < transfer.issued)
+                late.add(std::max<std::int64_t>(
+                    (transfer.finished - transfer.issued - link.duration(transfer.bytes)).count(), 0));
             before = transfer.finished;
         }
     }
-    return (wakes > 0 ? woken / wakes : 0) + (timely > 0 ? late / timely : 0);
+    return woken.value() + late.value();
 }
 
 std::int64_t ComputeTimesBuilder::holdTime(const RunDescription& run) const {
@@ -237,13 +260,62 @@ std::int64_t ComputeTimesBuilder::holdTime(const RunDescription& run) const {
     return count > 0 ? std::max<std::int64_t>(held / count, 0) : 0;
 }
 
+void ComputeTimesBuilder::measureTransfers(ComputeTimes& times) const {
+    Mean demands, prefetches, loneDemands, lonePrefetches;
+    for (std::size_t i = 0; i < m_transfers.size(); ++i) {
+        const TransferRecord& transfer = m_transfers[i];
+        const bool prefetch = transfer.purpose == TransferPurpose::Prefetch;
+        // What was interrupted, by the one that finished before it, says nothing.
+        const bool interrupted = i > 0 && transfer.started < m_transfers[i - 1].finished;
+        if (interrupted) continue;
+        (prefetch ? lonePrefetches : loneDemands).add((transfer.finished - transfer.started).count());
+        // Where it waited for the one before, the link's own work between the two is part of its time, too.
+        if (i == 0 || transfer.issued > m_transfers[i - 1].finished) continue;
+        (prefetch ? prefetches : demands).add((transfer.finished - m_transfers[i - 1].finished).count());
+    }
+    const auto mean = [](const Mean& following, const Mean& lone) {
+        return following.count > 0 ? following.value() : lone.value();
+    };
+    times.transfer = mean(demands, loneDemands);
+    times.prefetchTransfer = mean(prefetches, lonePrefetches);
+    if (times.transfer == 0) times.transfer = times.prefetchTransfer;
+    if (times.prefetchTransfer == 0) times.prefetchTransfer = times.transfer;
+}
+
+namespace {
+
+/// What the near-memory workers needed, from the groups of decode steps in which they worked.
+void measureNearMemory(const RoutingTrace& trace, Sorting& sorting, const OffloadCosts& costs, ComputeTimes& times) {
+    if (times.inPlace.empty()) return;
+    Mean dispatch, woken;
+    std::int64_t accesses = 0;
+    double worked = 0;
+    for (std::size_t g = 0; g < trace.groups().size(); ++g) {
+        const GroupSpans& group = sorting.groups()[g];
+        if (group.nearWorked == 0 || group.expertsStart < 0 || !trace.decodes(trace.groups()[g])) continue;
+        dispatch.add(std::max<std::int64_t>(group.nearEnd - group.expertsStart - group.nearWorked, 0));
+        if (group.lastWaitStart < group.nearEnd && group.nearEnd <= group.lastWaitEnd)
+            woken.add(group.lastWaitEnd - group.nearEnd);
+        worked += static_cast<double>(group.nearWorked);
+        const auto first = times.inPlace.begin() + trace.groups()[g].firstAccess;
+        accesses += std::count_if(first, first + static_cast<std::ptrdiff_t>(trace.accesses(g).size()),
+                                  [](float time) { return time > 0; });
+    }
+    times.nearDispatch = dispatch.value();
+    times.nearWake = woken.value();
+    const double expected = static_cast<double>(accesses) * static_cast<double>(costs.inPlace.count());
+    if (expected > 0) times.inPlaceFactor = worked / expected;
+}
+
+}  // namespace
+
 std::optional<ComputeTimes> ComputeTimesBuilder::finish(const RoutingTrace& trace, const RunDescription& run) {
     ComputeTimes times;
     times.workers = std::max(run.threads, 1);
     times.expert.assign(trace.accesses().size(), 0.0F);
-    Sorting sorting(trace);
+    Sorting sorting(trace, m_nearLane);
     for (const SpanRecord& span : m_spans)
-        sorting.take(span, times.expert);
+        sorting.take(span, times);
     times.wake = wakeTime(run);
     times.linkHold = holdTime(run);
     m_spans = {};
@@ -257,8 +329,9 @@ std::optional<ComputeTimes> ComputeTimesBuilder::finish(const RoutingTrace& trac
         const std::span<const float> experts(times.expert.data() + trace.groups()[g].firstAccess,
                                              trace.accesses(g).size());
         const auto ideal = static_cast<std::int64_t>(expertsTime(experts, 1, times.workers));
+        if (group.nearWorked > 0 && ideal == 0) continue;  // all of it was computed in place
         dispatch += std::max<std::int64_t>(group.expertsEnd - group.expertsStart - group.waited - ideal, 0);
-        batches += group.batches;
+        batches += group.batches - (group.nearWorked > 0 ? 1 : 0);
     }
     for (std::size_t step = 0; step < trace.steps().size(); ++step)
         times.tail.push_back(tailOf(trace, sorting, step));
@@ -267,12 +340,9 @@ std::optional<ComputeTimes> ComputeTimesBuilder::finish(const RoutingTrace& trac
     if (!fillGaps(times.before, groupTokens) || !fillGaps(times.after, groupTokens)) return std::nullopt;
     if (!fillGaps(times.tail, stepTokens)) return std::nullopt;
     fillExpertGaps(times.expert);
+    measureNearMemory(trace, sorting, run.costs, times);
     times.dispatch = batches > 0 ? dispatch / batches : 0;
-    std::vector<std::int64_t> moving;
-    for (const TransferRecord& transfer : m_transfers)  // a demand is not interrupted: its time is the link's
-        if (transfer.purpose == TransferPurpose::Demand)
-            moving.push_back((transfer.finished - transfer.started).count());
-    times.transfer = std::max<std::int64_t>(median(moving), 0);
+    measureTransfers(times);
     return times;
 }
 

@@ -21,6 +21,14 @@ struct ComputeTimes {
     std::vector<std::int64_t> after;
     /// Of an access: computing the expert for the tokens that chose it, on one worker.
     std::vector<float> expert;
+    /// Of an access: computing it where it lies, as the run did; 0 where the run did not, empty where it never did.
+    std::vector<float> inPlace;
+    /// By how much that took longer than what was measured before the run (OffloadCosts) says.
+    double inPlaceFactor = 1;
+    /// What the near-memory workers need for a layer besides computing.
+    std::int64_t nearDispatch = 0;
+    /// From the end of their work to when the compute thread, which waited for it, goes on.
+    std::int64_t nearWake = 0;
     /// Of a step: from the end of its last layer to the next token's step, or to its token's choice: head, sampling.
     std::vector<std::int64_t> tail;
     /// Handing one batch of experts to the workers and back.
@@ -31,9 +39,11 @@ struct ComputeTimes {
     /// the bytes and a late timer cost.
     std::int64_t linkHold = 0;
     int workers = 1;
-    /// An expert's way over the link that the run had (its disk, where transfers were not paced); 0 where nothing
-    /// moved.
+    /// An expert's way over the link that the run had (its disk, where transfers were not paced), on average; 0 where
+    /// nothing moved.
     std::int64_t transfer = 0;
+    /// That of a prefetch, without the demands that interrupt it: it moves while the processors compute, and is slower.
+    std::int64_t prefetchTransfer = 0;
 };
 
 /// How long a batch of experts takes, each on the worker that is free first; `experts` are the times of each.
@@ -44,14 +54,18 @@ class ComputeTimesBuilder {
 public:
     void add(std::span<const SpanRecord> spans);
     void add(std::span<const TransferRecord> transfers);
+    /// On which the near-memory workers' spans are, where the run has such workers.
+    void setNearLane(LaneId lane) { m_nearLane = lane; }
     /// Nothing where the run recorded no spans of its layers.
     std::optional<ComputeTimes> finish(const RoutingTrace& trace, const RunDescription& run);
 
 private:
     std::vector<SpanRecord> m_spans;
+    std::optional<LaneId> m_nearLane;
     /// From when the bytes were due or there to when the compute thread went on, on average.
     std::int64_t wakeTime(const RunDescription& run);
     std::int64_t holdTime(const RunDescription& run) const;
+    void measureTransfers(ComputeTimes& times) const;
 
     std::vector<TransferRecord> m_transfers;  ///< that arrived whole
 };

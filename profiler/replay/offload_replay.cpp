@@ -13,7 +13,7 @@ OffloadReplay::OffloadReplay(const RoutingTrace& trace, const OffloadContext& co
       m_timing(timing),
       m_planner(m_context, policy, rule),
       m_link(context.shape.slots + context.shape.lowSlots, timing ? timing->latency : 0,
-             timing ? timing->nanosecondsPerByte : 0),
+             timing ? timing->nanosecondsPerByte : 0, timing ? timing->prefetchPerByte : 0),
       m_fillings(static_cast<std::size_t>(context.shape.slots + context.shape.lowSlots)) {}
 
 SlotIndex OffloadReplay::slotOf(int access) const {
@@ -84,9 +84,9 @@ void OffloadReplay::preload() {
 
 void OffloadReplay::runGroup(std::size_t g) {
     countAccesses(g);
-    if (timed()) inPlace();
+    if (timed()) startInPlace(g);
     runWaves(g);
-    if (timed()) m_now = std::max(m_now, static_cast<std::int64_t>(m_nearEnd));
+    if (timed()) waitInPlace();
     m_planner.endLayer(m_releases, m_commands);
     for (const SlotRelease& release : m_releases)
         leave(release.slot);
@@ -114,14 +114,28 @@ void OffloadReplay::countAccesses(std::size_t g) {
     m_counts.cache.decodeHits += hits;
 }
 
-/// Starts the near-memory workers on what is computed where it lies.
-void OffloadReplay::inPlace() {
-    m_nearEnd = static_cast<double>(m_now);
-    for (const ExpertAccess& access : m_planner.accesses()) {
-        if (access.present || access.action != MissAction::InPlace) continue;
-        m_nearEnd += static_cast<double>(m_context.costs.inPlace.count() +
-                                         (access.tokens - 1) * m_context.costs.inPlaceToken.count());
+/// Starts the near-memory workers on what is computed where it lies: as long as the run took for it, or, where the run
+/// did not compute it there, as long as the costs say and the run exceeds them.
+void OffloadReplay::startInPlace(std::size_t g) {
+    const ComputeTimes& times = *m_timing->times;
+    const auto& accesses = m_planner.accesses();
+    double work = 0;
+    for (std::size_t i = 0; i < accesses.size(); ++i) {
+        if (!accesses[i].inPlace()) continue;
+        const std::size_t at = m_trace.groups()[g].firstAccess + i;
+        const double own = times.inPlace.empty() ? 0.0 : static_cast<double>(times.inPlace[at]);
+        const std::int64_t costs =
+            m_context.costs.inPlace.count() + (accesses[i].tokens - 1) * m_context.costs.inPlaceToken.count();
+        work += own > 0 ? own : times.inPlaceFactor * static_cast<double>(costs);
     }
+    m_nearEnd = work > 0 ? m_now + times.nearDispatch + static_cast<std::int64_t>(work) : m_now;
+}
+
+void OffloadReplay::waitInPlace() {
+    if (m_nearEnd <= m_now) return;
+    const std::int64_t until = m_nearEnd + m_timing->times->nearWake;
+    m_counts.waited += until - m_now;
+    m_now = until;
 }
 
 void OffloadReplay::runWaves(std::size_t g) {

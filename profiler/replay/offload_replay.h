@@ -45,7 +45,8 @@ public:
     struct Timing {
         const ComputeTimes* times = nullptr;
         std::int64_t latency = 0;       ///< of the link, ns a transfer
-        double nanosecondsPerByte = 0;  ///< of the link
+        double nanosecondsPerByte = 0;  ///< of the link, for demands
+        double prefetchPerByte = 0;     ///< ns, for prefetches
     };
     /// All references outlive the replay; `rule` may be null where the policy brings its own. Without `timing` bytes
     /// arrive at once.
@@ -71,7 +72,8 @@ private:
     /// Experts of the wave that are there; waits for one where none is. Empties `m_wave` bit by bit.
     void takeReady();
     void compute(std::size_t group);
-    void inPlace();
+    void startInPlace(std::size_t group);
+    void waitInPlace();
     void execute(const std::vector<SlotCommand>& commands);
     void leave(SlotIndex slot);
     void finish();
@@ -104,7 +106,7 @@ private:
     std::vector<float> m_batch;  ///< times of the ready experts
     std::int64_t m_now = 0;
     LayerIndex m_layer;
-    double m_nearEnd = 0;  ///< when the near-memory workers are done with the layer
+    std::int64_t m_nearEnd = 0;  ///< when the near-memory workers are done with the layer
     Limits m_limits;
     bool m_warm = false;  ///< half of the way to a limit is past
     std::chrono::steady_clock::time_point m_began;

@@ -18,6 +18,8 @@ RecordedRun readRecordedRun(const SessionReader& reader, RunId run) {
     recorded.entry = reader.run(run);
     RoutingTraceBuilder builder(recorded.entry.description.model, reader.requests(run));
     ComputeTimesBuilder times;
+    for (const LaneInfo& lane : reader.lanes(run))
+        if (lane.role == LaneRole::NearMemory) times.setNearLane(lane.lane);
     ReadCursor cursor;
     std::int64_t selections = 0;
     for (RecordBatch batch = reader.readNew(run, cursor, kChunksAtOnce); !batch.empty();

@@ -125,6 +125,11 @@ double ReplayBench::nanosecondsPerByte(const std::optional<LinkSpec>& link) cons
     return m_run.times ? static_cast<double>(m_run.times->transfer) / static_cast<double>(m_largest) : 0;
 }
 
+double ReplayBench::prefetchPerByte(const std::optional<LinkSpec>& link) const {
+    if (link || m_run.times->prefetchTransfer == 0) return nanosecondsPerByte(link);
+    return static_cast<double>(m_run.times->prefetchTransfer) / static_cast<double>(m_largest);
+}
+
 ReplayResult ReplayBench::replayPlanned(const ReplayCase& what, const std::atomic<bool>* stop) const {
     ReplayResult result;
     const PolicyInfo& info = policyInfo(what.policy);
@@ -156,8 +161,10 @@ ReplayResult ReplayBench::replayPlanned(const ReplayCase& what, const std::atomi
     }
     std::optional<OffloadReplay::Timing> timing;
     if (timed)
-        timing = {
-            .times = &*m_run.times, .latency = latency(what.link), .nanosecondsPerByte = nanosecondsPerByte(what.link)};
+        timing = {.times = &*m_run.times,
+                  .latency = latency(what.link),
+                  .nanosecondsPerByte = nanosecondsPerByte(what.link),
+                  .prefetchPerByte = prefetchPerByte(what.link)};
     OffloadReplay replay(trace(), context, *policy, rule.get(), timing);
     replay.endEarly({.accesses = what.atMost, .patience = what.patience, .stop = stop});
     const OffloadCounts counts = replay.run();

@@ -102,6 +102,7 @@ private:
     int slotsFor(Bytes budget) const;
     std::int64_t latency(const std::optional<LinkSpec>& link) const;
     double nanosecondsPerByte(const std::optional<LinkSpec>& link) const;
+    double prefetchPerByte(const std::optional<LinkSpec>& link) const;
     double residentDecodeSeconds() const;
 
     OffloadContext contextFor(const Policy& policy, Bytes budget) const;

@@ -6,8 +6,11 @@
 
 namespace expertscope {
 
-SimulatedLink::SimulatedLink(int slots, std::int64_t latency, double nanosecondsPerByte)
-    : m_latency(latency), m_perByte(nanosecondsPerByte), m_transfers(static_cast<std::size_t>(slots)) {}
+SimulatedLink::SimulatedLink(int slots, std::int64_t latency, double demandPerByte, double prefetchPerByte)
+    : m_latency(latency),
+      m_demandPerByte(demandPerByte),
+      m_prefetchPerByte(prefetchPerByte),
+      m_transfers(static_cast<std::size_t>(slots)) {}
 
 /// Puts the next transfer on the free link; false when there is none.
 bool SimulatedLink::beginNext() {
@@ -21,7 +24,7 @@ bool SimulatedLink::beginNext() {
     Transfer& transfer = at(m_moving);
     m_movingStart = std::max(m_free, transfer.submitted) + (transfer.started ? 0 : m_latency);
     transfer.started = true;
-    m_movingEnd = m_movingStart + static_cast<std::int64_t>((transfer.bytes - transfer.carried) * m_perByte);
+    m_movingEnd = m_movingStart + static_cast<std::int64_t>((transfer.bytes - transfer.carried) * perByte(transfer));
     return true;
 }
 
@@ -42,8 +45,8 @@ void SimulatedLink::advance(std::int64_t now) {
 /// Takes what is moving off the link, with what it has carried.
 void SimulatedLink::stop(std::int64_t now) {
     Transfer& transfer = at(m_moving);
-    const double carried =
-        m_perByte > 0 ? static_cast<double>(std::max<std::int64_t>(now - m_movingStart, 0)) / m_perByte : 0;
+    const double rate = perByte(transfer);
+    const double carried = rate > 0 ? static_cast<double>(std::max<std::int64_t>(now - m_movingStart, 0)) / rate : 0;
     const double more = std::min(carried, transfer.bytes - transfer.carried);
     transfer.carried += more;
     transfer.submitted = now;
@@ -83,8 +86,17 @@ void SimulatedLink::promote(SlotIndex slot, std::int64_t now) {
     advance(now);
     Transfer& transfer = at(slot.value());
     if (transfer.urgent || transfer.arrived) return;
+    if (m_moving == slot.value()) {
+        // The rest of it moves as a demand, from now on or from when its latency is past.
+        const std::int64_t start = std::max(now, m_movingStart);
+        stop(now);
+        transfer.urgent = true;
+        m_moving = slot.value();
+        m_movingStart = start;
+        m_movingEnd = start + static_cast<std::int64_t>((transfer.bytes - transfer.carried) * perByte(transfer));
+        return;
+    }
     transfer.urgent = true;
-    if (m_moving == slot.value()) return;
     enqueue(m_urgent, slot.value());
     if (m_moving >= 0 && !at(m_moving).urgent) {
         const int interrupted = m_moving;

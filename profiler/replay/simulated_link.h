@@ -18,8 +18,9 @@ namespace expertscope {
 /// stale entry until it is reached. firstArrival() is O(slots asked for) for each arrival before.
 class SimulatedLink {
 public:
-    /// `latency` a transfer, `nanosecondsPerByte` for its bytes.
-    SimulatedLink(int slots, std::int64_t latency, double nanosecondsPerByte);
+    /// `latency` a transfer, and ns for each byte of a demand and of a prefetch.
+    SimulatedLink(int slots, std::int64_t latency, double demandPerByte, double prefetchPerByte);
+    SimulatedLink(int slots, std::int64_t latency, double perByte) : SimulatedLink(slots, latency, perByte, perByte) {}
 
     void submit(SlotIndex slot, std::int64_t bytes, bool urgent, std::int64_t now);
     /// A prefetch has become a demand.
@@ -57,7 +58,8 @@ private:
     Transfer& at(int slot) { return m_transfers[static_cast<std::size_t>(slot)]; }
 
     std::int64_t m_latency;
-    double m_perByte;
+    double perByte(const Transfer& transfer) const { return transfer.urgent ? m_demandPerByte : m_prefetchPerByte; }
+    double m_demandPerByte, m_prefetchPerByte;
     std::vector<Transfer> m_transfers;  ///< [slots]
     Queue m_urgent, m_prefetches;
     int m_moving = -1;               ///< slot
