@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "profiler/interchange/chrome_import.h"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cmath>
@@ -19,7 +20,10 @@ namespace {
 
 using nlohmann::json;
 
-constexpr double kMostMicroseconds = 9e15;  // int64 nanoseconds end a little beyond
+// Twice this and a base of as much stay within int64 nanoseconds; moments of our age in microseconds since 1970 fit
+// too.
+constexpr double kMostMicroseconds = 2e15;
+constexpr std::int64_t kMostBase = 4'000'000'000'000'000'000;
 
 std::string word(const json& event, const char* key) {
     const auto found = event.find(key);
@@ -211,11 +215,14 @@ void ChromeEvents::shiftTo(const json& rest) {
         std::from_chars(text.data(), text.data() + text.size(), number);
         return number;
     };
-    if (const auto base = rest.find("baseTimeNanoseconds"); base != rest.end()) m_start = Nanoseconds(parse(*base));
+    const auto moment = [&](const json& value) {
+        return Nanoseconds(std::clamp<std::int64_t>(parse(value), 0, kMostBase));
+    };
+    if (const auto base = rest.find("baseTimeNanoseconds"); base != rest.end()) m_start = moment(*base);
     const auto other = rest.find("otherData");
     if (other == rest.end() || !other->is_object()) return;
     const auto bases = other->find("baseTimeNanoseconds");
-    if (bases != other->end() && bases->is_object() && !bases->empty()) m_start = Nanoseconds(parse(*bases->begin()));
+    if (bases != other->end() && bases->is_object() && !bases->empty()) m_start = moment(*bases->begin());
 }
 
 ImportedRun ChromeEvents::write(const std::filesystem::path& session, const JsonRest& rest,

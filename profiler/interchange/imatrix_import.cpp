@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "profiler/interchange/imatrix_import.h"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cmath>
@@ -166,22 +167,28 @@ std::vector<ExpertCount> ImatrixReader::counts() {
 
 bool isImatrix(const FileHead& head) { return head.begins("GGUF") && head.holds("imatrix"); }
 
-ImportedRun importImatrix(const std::filesystem::path& file, const std::filesystem::path& session,
-                          const ImportOptions& options) {
+ImatrixCounts readImatrix(const std::filesystem::path& file) {
     ImatrixReader reader(file);
-    const std::vector<ExpertCount> counts = reader.counts();
-    if (counts.empty())
+    ImatrixCounts read{reader.counts(), reader.datasets()};
+    if (read.counts.empty())
         reader.refuse(
             fmt::format("has {} tensors and none with counts of experts: its model is dense, or llama.cpp was too "
                         "old to write them",
                         reader.tensors()));
+    return read;
+}
+
+ImportedRun importImatrix(const std::filesystem::path& file, const std::filesystem::path& session,
+                          const ImportOptions& options) {
+    const ImatrixCounts read = readImatrix(file);
     ModelFacts model;
     model.name = file.stem().string();
     model.path = file.string();
-    model.experts = counts.back().expert.value() + 1;
+    for (const ExpertCount& count : read.counts)
+        model.experts = std::max(model.experts, count.expert.value() + 1);
     std::vector<std::string> notes;
-    if (!reader.datasets().empty()) notes.push_back(fmt::format("The counts were made from: {}.", reader.datasets()));
-    return importCounts(session, model, counts, options, notes);
+    if (!read.datasets.empty()) notes.push_back(fmt::format("The counts were made from: {}.", read.datasets));
+    return importCounts(session, model, read.counts, options, notes);
 }
 
 }  // namespace expertscope

@@ -66,7 +66,8 @@ private:
             refuse(m_line, fmt::format("is no JSON at its byte {}", error.byte));
         }
         if (!record.is_object()) refuse(m_line, "is no object");
-        if (record.value("block", "decoder") == "mtp") {
+        const auto block = record.find("block");
+        if (block != record.end() && *block == "mtp") {
             ++m_mtp;
             return;
         }

@@ -178,9 +178,13 @@ ImportedRun importNpy(const std::filesystem::path& file, const std::filesystem::
     return importRouting(open, session, options);
 }
 
+std::unique_ptr<RouteRowSource> openNpzRoutes(const std::filesystem::path& file) {
+    return std::make_unique<ArrayRouteRows>(file, openNpz(file));
+}
+
 ImportedRun importNpz(const std::filesystem::path& file, const std::filesystem::path& session,
                       const ImportOptions& options) {
-    return importRouting([&] { return std::make_unique<ArrayRouteRows>(file, openNpz(file)); }, session, options);
+    return importRouting([&] { return openNpzRoutes(file); }, session, options);
 }
 
 }  // namespace expertscope

@@ -21,6 +21,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr Nanoseconds kMostTime{4'000'000'000'000'000'000};
+
 /// Columns of a table that are asked by name, in a fixed order: what the table lacks is NULL.
 std::string select(const ForeignDatabase& database, const std::string& table,
                    std::initializer_list<const char*> wanted) {
@@ -108,7 +110,7 @@ void NsysEvents::readLanes() {
     }
     if (!has("TARGET_INFO_SESSION_START_TIME")) return;
     ForeignRows start = m_database.query(select(m_database, "TARGET_INFO_SESSION_START_TIME", {"systemClockNs"}));
-    if (start.next()) m_start = Nanoseconds(start.integer(0));
+    if (start.next()) m_start = std::clamp(Nanoseconds(start.integer(0)), Nanoseconds{}, kMostTime);
 }
 
 void NsysEvents::readDomains() {
@@ -145,6 +147,8 @@ SpanRecord NsysEvents::spanOf(const ForeignRows& row, const std::string& table, 
     span.start = Nanoseconds(row.integer(0));
     span.end = row.isNull(1) ? span.start : Nanoseconds(row.integer(1));
     if (span.end < span.start) refuse(table, number, "ends before it starts");
+    if (span.start < Nanoseconds(-kMostTime.count()) || span.end > kMostTime)
+        refuse(table, number, "has a time that is none");
     span.lane = LaneId(track);
     span.kind = SpanKind::Range;
     return span;
@@ -164,9 +168,9 @@ bool NsysEvents::restore(const std::string& text, SpanRecord& span) {
     span.layer = LayerIndex(static_cast<std::int32_t>(number("layer")));
     span.expert = ExpertId(static_cast<std::int32_t>(number("expert")));
     if (const auto lane = m_lanes.find(number("lane")); lane != m_lanes.end()) span.lane = LaneId(lane->second);
-    const std::string kind = told.value("kind", "");
+    const auto kind = told.find("kind");
     for (int i = 0; i < static_cast<int>(SpanKind::Range); ++i) {
-        if (name(static_cast<SpanKind>(i)) != kind) continue;
+        if (kind == told.end() || *kind != name(static_cast<SpanKind>(i))) continue;
         span.kind = static_cast<SpanKind>(i);
         span.amount = std::max<std::int64_t>(number("amount"), 0);
         return true;

@@ -108,7 +108,9 @@ std::vector<std::string> ResponseRows::notes() const {
 std::int64_t countIn(const json& object, const char* key) {
     if (!object.is_object()) return -1;
     const auto found = object.find(key);
-    return found != object.end() && found->is_number_unsigned() ? found->get<std::int64_t>() : -1;
+    constexpr std::uint64_t kMost = std::uint64_t{1} << 30;
+    if (found == object.end() || !found->is_number_unsigned() || found->get<std::uint64_t>() > kMost) return -1;
+    return found->get<std::int64_t>();
 }
 
 }  // namespace expertscope

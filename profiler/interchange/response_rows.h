@@ -53,7 +53,7 @@ private:
     std::int64_t m_without = 0;  ///< responses without routing
 };
 
-/// A whole number of an object, or −1.
+/// A whole number of an object below a milliard, or −1.
 std::int64_t countIn(const nlohmann::json& object, const char* key);
 
 }  // namespace expertscope

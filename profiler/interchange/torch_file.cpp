@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::int64_t kLargestPickle = std::int64_t{1} << 30;
 constexpr std::int64_t kLargestStorage = std::int64_t{1} << 33;
-constexpr std::int64_t kMostValues = std::int64_t{1} << 32;
 
 /// Bytes of a value of a whole-number type; 0 for others.
 std::size_t widthOf(TensorType type) {
@@ -90,11 +89,13 @@ std::vector<std::int64_t> TorchFile::integers(const PickledTensor& tensor) {
     if (width == 0) refuse("has a tensor of fractions where whole numbers belong");
     const std::string& bytes = storage(tensor.storage);
     const auto stored = static_cast<std::int64_t>(bytes.size() / width);
+    if (tensor.offset > stored) refuse("has a tensor that begins beyond its storage");
     std::int64_t count = 1, last = tensor.offset;
     for (std::size_t d = 0; d < tensor.shape.size(); ++d) {
         const std::int64_t length = tensor.shape[d], stride = tensor.strides[d];
         if (length == 0) return {};
-        if (count > kMostValues / length || (stride > 0 && length - 1 > stored / stride))
+        // No tensor of a dump repeats values by a stride of 0, which could make anything of a few bytes.
+        if (count > stored / length || (stride > 0 && length - 1 > stored / stride))
             refuse("has a tensor that is larger than its storage");
         count *= length;
         last += (length - 1) * stride;

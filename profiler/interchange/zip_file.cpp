@@ -38,7 +38,8 @@ void ZipFile::refuse(std::int64_t byte, const std::string& what) const {
 }
 
 std::string ZipFile::bytesAt(std::int64_t offset, std::int64_t size) const {
-    if (offset < 0 || size < 0 || offset + size > m_size) refuse(offset, "its directory points outside the file");
+    if (offset < 0 || size < 0 || offset > m_size || size > m_size - offset)
+        refuse(offset, "its directory points outside the file");
     std::ifstream in(m_file, std::ios::binary);
     std::string bytes(static_cast<std::size_t>(size), '\0');
     in.seekg(offset);
