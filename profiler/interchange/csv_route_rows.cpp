@@ -292,7 +292,7 @@ bool CsvRouteRows::next(RouteRow& row) {
         row.layer = LayerIndex(h.layer);
         row.expert = ExpertId(h.expert);
         row.slot = h.slot;
-        row.residency = h.residency;
+        row.residency = std::int32_t{h.residency};
         row.phase = static_cast<Phase>(h.phase);
     }
     place(row);

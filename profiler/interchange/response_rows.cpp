@@ -30,11 +30,15 @@ void ResponseRows::refuseThis(const std::string& what) const { refuseResponse(m_
 bool ResponseRows::next(RouteRow& row) {
     json response;
     while (!m_block.take(row)) {
+        if (!m_completions.empty()) {
+            takeToken(m_completions.front());
+            if (m_completions.front().next == m_completions.front().experts.tokens) m_completions.pop_front();
+            continue;
+        }
         if (!m_reader.next(response)) return false;
         if (!response.is_object()) refuseThis("is no object");
-        const std::int32_t before = m_turn;
         decode(response);
-        if (m_turn == before) ++m_without;
+        if (m_completions.empty()) ++m_without;
     }
     return true;
 }
@@ -72,28 +76,29 @@ ExpertArray ResponseRows::listsOf(const json& lists, const char* what) const {
     return array;
 }
 
-void ResponseRows::tell(const ExpertArray& experts, std::int64_t prompt, std::int64_t position,
-                        const std::vector<std::int64_t>& ids) {
+void ResponseRows::tell(ExpertArray experts, std::int64_t prompt, std::int64_t position,
+                        std::vector<std::int64_t> ids) {
     if (experts.empty()) return;
     if (m_model.layers != 0 && (experts.layers != m_model.layers || experts.k != m_model.topK))
         refuseThis(fmt::format("routes {} layers with {} experts a token, an earlier one {} with {}", experts.layers,
                                experts.k, m_model.layers, m_model.topK));
     m_model.layers = static_cast<std::int32_t>(experts.layers);
     m_model.topK = static_cast<std::int32_t>(experts.k);
-    const std::int64_t width = experts.layers * experts.k;
-    for (std::int64_t t = 0; t < experts.tokens; ++t) {
-        RouteRow place;
-        place.line = m_reader.number();
-        place.turn = m_turn;
-        place.position = static_cast<std::int32_t>(position + t);
-        place.phase = t < prompt ? Phase::Prefill : Phase::Decode;
-        if (t < static_cast<std::int64_t>(ids.size()))
-            place.tokenId = static_cast<std::int32_t>(ids[static_cast<std::size_t>(t)]);
-        const auto first = static_cast<std::size_t>(t * width);
-        m_block.add(*this, experts.layers, experts.k,
-                    std::span(experts.values).subspan(first, static_cast<std::size_t>(width)), {}, place);
-    }
-    ++m_turn;
+    m_completions.push_back({std::move(experts), prompt, position, std::move(ids), m_turn++, 0});
+}
+
+void ResponseRows::takeToken(Completion& completion) {
+    const ExpertArray& experts = completion.experts;
+    const std::int64_t token = completion.next++;
+    const auto index = static_cast<std::size_t>(token);
+    RouteRow place;
+    place.line = m_reader.number();
+    place.turn = completion.turn;
+    place.position = static_cast<std::int32_t>(completion.position + token);
+    place.phase = token < completion.prompt ? Phase::Prefill : Phase::Decode;
+    if (index < completion.ids.size()) place.tokenId = static_cast<std::int32_t>(completion.ids[index]);
+    const auto width = static_cast<std::size_t>(experts.layers * experts.k);
+    m_block.add(*this, experts.layers, experts.k, std::span(experts.values).subspan(index * width, width), {}, place);
 }
 
 std::vector<std::string> ResponseRows::notes() const {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <deque>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -34,8 +35,7 @@ protected:
     virtual void decode(const nlohmann::json& response) = 0;
     /// One completion: the first `prompt` tokens of the array are its prompt, the first `position` of the request are
     /// not in the array. `ids` are token numbers from the array's first token on, as far as they go.
-    void tell(const ExpertArray& experts, std::int64_t prompt, std::int64_t position,
-              const std::vector<std::int64_t>& ids);
+    void tell(ExpertArray experts, std::int64_t prompt, std::int64_t position, std::vector<std::int64_t> ids);
     [[noreturn]] void refuseThis(const std::string& what) const;
     /// What base64 or nested lists say; `what` is for messages.
     std::string bytesOf(const nlohmann::json& text, const char* what) const;
@@ -44,8 +44,19 @@ protected:
     void missPhases() { m_phasesMissing = true; }
 
 private:
+    /// A completion whose tokens have not all become rows.
+    struct Completion {
+        ExpertArray experts;
+        std::int64_t prompt = 0, position = 0;
+        std::vector<std::int64_t> ids;
+        std::int32_t turn = 0;
+        std::int64_t next = 0;
+    };
+    void takeToken(Completion& completion);
+
     std::filesystem::path m_file;
     JsonValueReader m_reader;
+    std::deque<Completion> m_completions;
     ModelFacts m_model;
     RouteBlock m_block;
     std::int32_t m_turn = 0;

@@ -28,7 +28,7 @@ void RouteStep::order() {
     for (const RouteRow& row : m_rows)
         m_positions.push_back(row.position);
     std::ranges::sort(m_positions);
-    m_positions.erase(std::ranges::unique(m_positions).begin(), m_positions.end());
+    m_positions.erase(std::unique(m_positions.begin(), m_positions.end()), m_positions.end());
     const auto sameToken = [](const RouteRow& a, const RouteRow& b) {
         return a.layer == b.layer && a.position == b.position;
     };
@@ -78,14 +78,12 @@ std::vector<std::uint64_t> RouteStep::signatures() const {
 }
 
 std::int64_t RouteStep::drop(const std::vector<bool>& excluded) {
-    const auto gone = std::ranges::remove_if(m_rows, [&](const RouteRow& row) { return excluded[tokenOf(row)]; });
-    const auto count = static_cast<std::int64_t>(gone.size());
-    m_rows.erase(gone.begin(), gone.end());
+    const std::size_t count = std::erase_if(m_rows, [&](const RouteRow& row) { return excluded[tokenOf(row)]; });
     std::vector<std::int32_t> kept;
     for (std::size_t i = 0; i < m_positions.size(); ++i)
         if (!excluded[i]) kept.push_back(m_positions[i]);
     m_positions = std::move(kept);
-    return count;
+    return static_cast<std::int64_t>(count);
 }
 
 }  // namespace expertscope

@@ -49,7 +49,7 @@ private:
         ExpertArray experts = shapeOf(bytes, prompt + completion - 1 - start);
         for (std::size_t at = 0; at < bytes.size(); at += 4)
             experts.values.push_back(static_cast<std::int32_t>(littleEndian(bytes, at, 4)));
-        tell(experts, std::max<std::int64_t>(prompt - start, 0), start, {});
+        tell(std::move(experts), std::max<std::int64_t>(prompt - start, 0), start, {});
     }
 
     ExpertArray shapeOf(const std::string& bytes, std::int64_t tokens) const {

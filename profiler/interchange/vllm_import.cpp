@@ -96,7 +96,7 @@ private:
         std::vector<std::int64_t> ids = hasPrompt ? promptIds : std::vector<std::int64_t>{};
         if (hasPrompt) ids.resize(static_cast<std::size_t>(before), -1);
         ids.insert(ids.end(), generatedIds.begin(), generatedIds.end());
-        tell(all, hasPrompt ? before : 0, hasPrompt ? 0 : before, ids);
+        tell(std::move(all), hasPrompt ? before : 0, hasPrompt ? 0 : before, std::move(ids));
     }
 };
 
