@@ -18,6 +18,7 @@
 #include "app/cli/perplexity_command.h"
 #include "app/cli/policies_command.h"
 #include "app/cli/prepare_command.h"
+#include "app/cli/record_command.h"
 #include "app/cli/render_command.h"
 #include "app/cli/replay_command.h"
 #include "app/cli/run_command.h"
@@ -71,6 +72,7 @@ int runCommandLine(int argc, char** argv) {
     CommandAction action;
     addOpenCommand(app, action);
     addRunCommand(app, action);
+    addRecordCommand(app, action);
     addInfoCommand(app, action);
     addPoliciesCommand(app, action);
     addTokenizeCommand(app, action);

@@ -33,7 +33,9 @@ Settle settleOf(const ReplayArguments& arguments, const RunEntry& run) {
     if (arguments.settle == "admit") return Settle::Admit;
     if (!arguments.settle.empty())
         throw UsageError(fmt::format("There is no --settle '{}': use layer or admit.", arguments.settle));
-    return run.description.policy == "imported" ? Settle::Layer : Settle::Admit;
+    // Routing of other engines, from their files or told through NVTX: how they keep experts is not known.
+    const std::string& policy = run.description.policy;
+    return policy == "imported" || policy == "recorded" ? Settle::Layer : Settle::Admit;
 }
 
 /// The run asked for, else the last one that recorded routing.

@@ -12,6 +12,9 @@
 #include "app/cli/run_watcher.h"
 #include "engine/base/error.h"
 #include "profiler/capture/recorder.h"
+#if EXPERTSCOPE_HAS_NVTX
+#include "profiler/capture/nvtx_receiver.h"
+#endif
 
 namespace expertscope {
 namespace {
@@ -32,6 +35,30 @@ RunSummary countsUntilFailure(Engine& engine) {
         return engine.finish();
     } catch (const std::exception&) { return {}; }
 }
+
+#if EXPERTSCOPE_HAS_NVTX
+/// The NVTX ranges that libraries in this process tell, beside the engine's own spans. What they say of experts is not
+/// this run's.
+class LibraryRanges : public Observer {
+public:
+    explicit LibraryRanges(Recorder& recorder) : m_recorder(&recorder), m_receiver(*this) {
+        if (!m_receiver.heldByOther().empty())
+            m_recorder->onDiagnostic({.time = sessionNow(),
+                                      .name = "nvtx_held_by_other_tool",
+                                      .severity = Severity::Info,
+                                      .sentence = m_receiver.heldByOther()});
+    }
+    void onLane(const LaneInfo& lane) override { m_recorder->onLane(lane); }
+    void onRangeName(const RangeName& name) override { m_recorder->onRangeName(name); }
+    void onSpan(const SpanRecord& span) override { m_recorder->onSpan(span); }
+    void onDiagnostic(const DiagnosticRecord& diagnostic) override { m_recorder->onDiagnostic(diagnostic); }
+    void stop() { m_receiver.stop(); }
+
+private:
+    Recorder* m_recorder;
+    NvtxReceiver m_receiver;  // last: it tells this
+};
+#endif
 
 /// One run under way.
 class RunJob {
@@ -61,6 +88,9 @@ private:
     RunWatcher m_watcher;
     std::unique_ptr<Engine> m_engine;
     std::unique_ptr<Recorder> m_recorder;
+#if EXPERTSCOPE_HAS_NVTX
+    std::unique_ptr<LibraryRanges> m_libraryRanges;
+#endif
     std::unique_ptr<NpyWriter> m_npy;
     std::vector<LogitsSpool> m_spools;  ///< one a request, for the fidelity
     RunOutcome m_outcome;
@@ -78,6 +108,9 @@ void RunJob::prepare(const OpenSession& openSession) {
     if (SessionWriter* writer = openSession(); writer != nullptr) {
         m_recorder = std::make_unique<Recorder>(*writer, m_outcome.description);
         m_outcome.id = m_recorder->run();
+#if EXPERTSCOPE_HAS_NVTX
+        if (m_context.record.spans) m_libraryRanges = std::make_unique<LibraryRanges>(*m_recorder);
+#endif
     }
     m_watcher.recordTo(m_recorder.get());
     if (!m_plan.calibrated.empty())
@@ -156,6 +189,9 @@ void RunJob::close() {
     if (m_failure) m_outcome.state = RunState::Failed;
     if (m_engine && m_failure) m_outcome.summary = countsUntilFailure(*m_engine);
     m_engine.reset();
+#if EXPERTSCOPE_HAS_NVTX
+    if (m_libraryRanges) m_libraryRanges->stop();
+#endif
     if (m_recorder) {
         try {
             m_recorder->finish(m_outcome.summary, m_outcome.state);
