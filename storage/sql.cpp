@@ -62,7 +62,6 @@ void shadowRunTable(Database& database) {
                        ? "actual_state(state, writer_pid, writer_start_ticks, writer_boot_id) AS state"
                        : std::string(column_name);
     }
-    database.execute("PRAGMA temp_store=2");
     database.execute(fmt::format("CREATE TEMP VIEW run AS SELECT {} FROM main.run", columns).c_str());
 }
 
@@ -82,7 +81,7 @@ struct SqlQuery::Impl {
     Impl(const std::filesystem::path& path, std::string_view query)
         : file(std::filesystem::absolute(path)), database(openForReading(file)) {
         try {
-            database.execute("PRAGMA query_only=0");  // the view below lives in memory
+            database.execute("PRAGMA query_only=0");  // the view below is temporary
             shadowRunTable(database);
             database.execute("PRAGMA query_only=1");
             if (registerRecordTables(database.handle()) != SQLITE_OK) throw SqliteError(database.handle());

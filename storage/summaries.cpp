@@ -9,7 +9,7 @@ namespace expertscope {
 namespace {
 
 constexpr std::int64_t kLeastTimeBuckets = 4096, kMostTimeBuckets = 65536, kSpansABucket = 256;
-constexpr std::int64_t kMostTokenBuckets = 4096;
+constexpr std::int64_t kLeastTokenBuckets = 4096, kMostTokenBuckets = 65536, kMostOfAllLayers = 1 << 20;
 constexpr int kMostBits = 62;
 constexpr std::int64_t kFarthest = std::int64_t{1} << 61;
 /// Rows of a file that claim more are damaged.
@@ -154,12 +154,15 @@ BucketRow<SelectionBucket>& SelectionSummary::rowOf(LayerIndex layer) {
 
 void SelectionSummary::add(LayerIndex layer, std::int64_t token, const SelectionBucket& what) {
     if (token < m_from || token >= m_to) return;
-    while (m_to == INT64_MAX && token >> m_bits >= kMostTokenBuckets) {
+    BucketRow<SelectionBucket>& row = rowOf(layer);
+    const std::int64_t limit =
+        std::clamp(kMostOfAllLayers / static_cast<std::int64_t>(m_rows.size()), kLeastTokenBuckets, kMostTokenBuckets);
+    while (m_to == INT64_MAX && token >> m_bits >= limit) {
         ++m_bits;
-        for (SelectionSummaryRow& row : m_rows)
-            row.row.halve();
+        for (SelectionSummaryRow& each : m_rows)
+            each.row.halve();
     }
-    rowOf(layer).at(token >> m_bits).merge(what);
+    row.at(token >> m_bits).merge(what);
 }
 
 void SelectionSummary::merge(const SelectionSummaryRow& row, int bits) {

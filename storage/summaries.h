@@ -110,7 +110,8 @@ private:
 /// Gathers selections as they come.
 class SelectionSummary {
 public:
-    /// Of buckets that widen as the run grows: at most 4096.
+    /// Of buckets that widen as the run grows: at most 65536 a layer, and a million in all where that leaves 4096 a
+    /// layer.
     SelectionSummary() = default;
     /// Of buckets of 2^bits tokens, of those in [from, to).
     SelectionSummary(int bits, std::int64_t from, std::int64_t to) : m_bits(bits), m_from(from), m_to(to) {}
