@@ -22,6 +22,14 @@
 #include "profiler/analysis/routing/transitions.h"
 #include "profiler/analysis/routing/vocabulary.h"
 #include "profiler/analysis/routing/working_set.h"
+#include "profiler/analysis/weights/expert_pca.h"
+#include "profiler/analysis/weights/gate_regression.h"
+#include "profiler/analysis/weights/layer_diversity.h"
+#include "profiler/analysis/weights/neuron_matching.h"
+#include "profiler/analysis/weights/neuron_pca.h"
+#include "profiler/analysis/weights/similarity.h"
+#include "profiler/analysis/weights/stable_rank.h"
+#include "profiler/analysis/weights/weight_norms.h"
 
 namespace expertscope {
 namespace {
@@ -67,6 +75,17 @@ const std::vector<AnalysisInfo>& analysisCatalogue() {
         requestGroupsAnalysis(),
         placementAnalysis(),
         placementMapAnalysis(),
+        weightSimilarityAnalysis(),
+        neuronSimilarityAnalysis(),
+        neuronMatchingAnalysis(),
+        gateSimilarityAnalysis(),
+        gateRegressionAnalysis(),
+        layerDiversityAnalysis(),
+        weightNormsAnalysis(),
+        stableRankAnalysis(),
+        expertPcaAnalysis(),
+        neuronPcaAnalysis(),
+        neuronPcaPointsAnalysis(),
     };
     return kCatalogue;
 }

@@ -14,6 +14,7 @@
 namespace expertscope {
 
 class Checkpoint;
+class WeightStudy;
 
 /// What an analysis looks at.
 enum class AnalysisSource {
@@ -26,6 +27,7 @@ struct AnalysisInput {
     const RunRouting* routing = nullptr;
     const RunRouting* other = nullptr;  ///< a second run, where two are compared; may be null
     const Checkpoint* checkpoint = nullptr;
+    WeightStudy* weights = nullptr;  ///< of `checkpoint`, where several analyses share what is read; may be null
     /// Called now and then with 0…1 by analyses that take long; may throw to end the work. May be empty.
     std::function<void(double)> progress;
 };
@@ -41,6 +43,7 @@ struct AnalysisInfo {
     /// Takes the parameters that it knows from `parameters` (do not call finish()). Throws UsageError for a value that
     /// cannot be; input that is empty or lacks what is needed gives a table without rows whose sentence says so.
     std::function<AnalysisTable(const AnalysisInput&, Parameters&)> run;
+    bool takesCounts = false;  ///< also of runs of which only sums by expert are known (RunRouting::counts())
     int version = 1;  ///< raised when its columns or formulas change, so that kept tables are not taken for new ones
 };
 
