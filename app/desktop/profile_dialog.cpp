@@ -78,10 +78,12 @@ QWidget* row(std::initializer_list<QWidget*> widgets, int stretched) {
 
 }  // namespace
 
-ProfileDialog::ProfileDialog(const QStringList& recentModels, QWidget* parent)
+ProfileDialog::ProfileDialog(const QStringList& recentModels, const QStringList& recentPrepared, QWidget* parent)
     : QDialog(parent),
       m_model(new QComboBox(this)),
       m_modelFacts(new QLabel(this)),
+      m_preparedInput(new QComboBox(this)),
+      m_preparedFacts(new QLabel(this)),
       m_promptKind(new QComboBox(this)),
       m_promptInput(new QStackedWidget(this)),
       m_text(new QPlainTextEdit(this)),
@@ -120,6 +122,7 @@ ProfileDialog::ProfileDialog(const QStringList& recentModels, QWidget* parent)
     form->addRow("Model", makeModelRow(recentModels));
     form->addRow("Prompts", makePrompts());
     form->addRow("Policies", makePolicies());
+    form->addRow("Prepared data", makePreparedRow(recentPrepared));
     form->addRow("Budget", m_budget);
     form->addRow("Also at", m_moreBudgets);
     auto* eviction = new QLabel("Eviction", this);
@@ -165,6 +168,40 @@ QWidget* ProfileDialog::makeModelRow(const QStringList& recentModels) {
     layout->setContentsMargins(0, 0, 0, 0);
     layout->addWidget(row({m_model, browse}, 0));
     layout->addWidget(m_modelFacts);
+    return holder;
+}
+
+QWidget* ProfileDialog::makePreparedRow(const QStringList& recentPrepared) {
+    m_preparedInput->setObjectName("profilePrepared");
+    m_preparedInput->setEditable(true);
+    m_preparedInput->addItems(recentPrepared);
+    m_preparedInput->clearEditText();
+    m_preparedInput->lineEdit()->setPlaceholderText(
+        "none: what a policy lacks is collected by a calibration pass first");
+    m_preparedInput->setToolTip(
+        "What policies need beforehand (popularity, activation matrices, fitted pre-gates…), collected from sessions "
+        "by "
+        "“expertscope prepare”.");
+    m_preparedFacts->setObjectName("profilePreparedFacts");
+    m_preparedFacts->setWordWrap(true);
+    m_preparedFacts->hide();
+    auto* browse = new QPushButton("Browse…", this);
+    browse->setAutoDefault(false);
+    connect(browse, &QPushButton::clicked, this, [this] {
+        const QString file = QFileDialog::getOpenFileName(this, "Choose prepared data");
+        if (file.isEmpty()) return;
+        m_preparedInput->setEditText(file);
+        askForPrepared();
+    });
+    connect(m_preparedInput, &QComboBox::activated, this, &ProfileDialog::askForPrepared);
+    connect(m_preparedInput->lineEdit(), &QLineEdit::editingFinished, this, [this] {
+        if (m_preparedInput->currentText().trimmed() != m_preparedFile) askForPrepared();
+    });
+    auto* holder = new QWidget(this);
+    auto* layout = new QVBoxLayout(holder);
+    layout->setContentsMargins(0, 0, 0, 0);
+    layout->addWidget(row({m_preparedInput, browse}, 0));
+    layout->addWidget(m_preparedFacts);
     return holder;
 }
 
@@ -298,13 +335,45 @@ void ProfileDialog::showModel(const QString&, const ModelLook& look) {
     m_modelProblem = look.problem;
     m_modelFacts->setText(m_facts ? describeModel(*m_facts) : m_modelProblem);
     if (m_facts) m_budget->setScale(BudgetScale(*m_facts), kFirstShare);
+    updatePolicies();
+}
+
+void ProfileDialog::askForPrepared() {
+    m_preparedFile = m_preparedInput->currentText().trimmed();
+    m_prepared = {};
+    if (m_preparedFile.isEmpty()) {
+        m_preparedLoader.forget();
+    } else {
+        connect(&m_preparedLoader, &PreparedLoader::looked, this, &ProfileDialog::showPrepared, Qt::UniqueConnection);
+        m_preparedLoader.look(m_preparedFile);
+    }
+    updatePolicies();
+}
+
+void ProfileDialog::showPrepared(const PreparedLook& look) {
+    m_prepared = look;
+    updatePolicies();
+}
+
+/// What the model and the prepared data together make possible.
+void ProfileDialog::updatePolicies() {
+    m_preparedUse = m_facts && m_prepared.data ? useOf(*m_prepared.data, *m_facts) : PreparedUse{};
+    const bool looking = !m_preparedFile.isEmpty() && !m_prepared.data && m_prepared.problem.isEmpty();
+    // What is wrong with them is said beside Start.
+    m_preparedFacts->setText(looking ? "Looking at the prepared data…"
+                             : m_facts && m_prepared.data && m_preparedUse.problem.isEmpty()
+                                 ? describePrepared(*m_prepared.data, m_preparedUse)
+                                 : QString());
+    m_preparedFacts->setVisible(!m_preparedFacts->text().isEmpty());
     for (const PolicyInfo& info : policyCatalogue()) {
         if (!info.needsPreGates) continue;
-        const bool possible = m_facts && m_facts->hasPreGates;
+        const bool possible = m_facts && (m_facts->hasPreGates || m_preparedUse.hasPreGates);
         QCheckBox* box = m_policies.at(info.name);
         box->setEnabled(possible);
-        if (!possible) box->setChecked(false);
-        box->setToolTip(possible ? QString() : "Needs pre-gates, which this checkpoint does not have.");
+        if (!possible && !looking) box->setChecked(false);
+        box->setToolTip(possible ? QString()
+                                 : "Needs pre-gates, which this checkpoint does not have: fit them with “expertscope "
+                                   "prepare --for pre-gated” and choose the file under Prepared data.");
     }
     check();
 }
@@ -328,6 +397,7 @@ ProfileJob ProfileDialog::job() const {
     // A preset's text carries an explanation; what was typed is the link itself.
     const int preset = m_link->findText(m_link->currentText());
     job.link = preset >= 0 ? m_link->itemData(preset).toString() : m_link->currentText().trimmed();
+    job.prepared = m_preparedInput->currentText().trimmed();
     job.tokens = m_tokens->value();
     job.record.clear();
     for (const RecordChoice& choice : kRecordChoices) {
@@ -340,8 +410,11 @@ ProfileJob ProfileDialog::job() const {
 QString ProfileDialog::problem() const {
     if (!m_modelProblem.isEmpty()) return m_modelProblem;
     if (!m_facts) return "The model is being looked at…";
+    if (!m_prepared.problem.isEmpty()) return m_prepared.problem;
+    if (!m_preparedUse.problem.isEmpty()) return m_preparedUse.problem;
     try {
         const ProfileJob chosen = job();
+        if (!m_preparedFile.isEmpty() && !m_prepared.data) return "The prepared data are being looked at…";
         if (chosen.prompt.isEmpty()) return "There is no prompt: write a text or choose a file.";
         if (m_promptKind->currentIndex() == kFile && !QFileInfo(chosen.prompt).isFile()) {
             return QString("There is no file %1: choose another prompt file.").arg(chosen.prompt);

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "app/desktop/model_loader.h"
+#include "app/desktop/prepared_file.h"
 #include "app/desktop/profile_job.h"
 
 class QCheckBox;
@@ -26,8 +27,9 @@ class BudgetSlider;
 class ProfileDialog : public QDialog {
     Q_OBJECT
 public:
-    /// `recentModels`: folders that were profiled before.
-    explicit ProfileDialog(const QStringList& recentModels, QWidget* parent = nullptr);
+    /// `recentModels`: folders that were profiled before; `recentPrepared`: files of prepared data that were used.
+    explicit ProfileDialog(const QStringList& recentModels, const QStringList& recentPrepared = {},
+                           QWidget* parent = nullptr);
     /// What Start would start.
     ProfileJob job() const;
     /// Why it cannot start, as a sentence; empty when it can.
@@ -38,6 +40,7 @@ signals:
 
 private:
     QWidget* makeModelRow(const QStringList& recentModels);
+    QWidget* makePreparedRow(const QStringList& recentPrepared);
     QWidget* makePrompts();
     QWidget* makePolicies();
     QWidget* makeRecord();
@@ -45,6 +48,9 @@ private:
     QWidget* makeButtons();
     void askForModel();
     void showModel(const QString& model, const ModelLook& look);
+    void askForPrepared();
+    void showPrepared(const PreparedLook& look);
+    void updatePolicies();
     void check();
 
     ModelLoader m_loader;
@@ -53,6 +59,12 @@ private:
     QString m_lookedAt;
     QComboBox* m_model;
     QLabel* m_modelFacts;
+    PreparedLoader m_preparedLoader;
+    PreparedLook m_prepared;
+    PreparedUse m_preparedUse;
+    QString m_preparedFile;  ///< that was asked for
+    QComboBox* m_preparedInput;
+    QLabel* m_preparedFacts;
     QComboBox* m_promptKind;
     QStackedWidget* m_promptInput;
     QPlainTextEdit* m_text;

@@ -17,6 +17,7 @@ QStringList ProfileJob::arguments() const {
     words << (promptSource == PromptSource::File ? "--prompts" : "--prompt") << prompt;
     words << "--tokens" << QString::number(tokens);
     words << "--policy" << policies.join(',') << "--eviction" << eviction << "--budget" << budget;
+    if (!prepared.isEmpty()) words << "--prepared" << prepared;
     if (!link.isEmpty()) words << "--link" << link;
     words << "--record" << record.join(',');
     words << "--out" << session;

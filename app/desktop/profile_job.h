@@ -17,6 +17,7 @@ struct ProfileJob {
     QString eviction = "lru";
     QString budget = "25%";  ///< as --budget takes it: one, or several separated by commas
     QString link;            ///< as --link takes it; empty: transfers are not paced
+    QString prepared;        ///< file that --prepared takes; empty: none
     int tokens = 64;         ///< a request
     QStringList record = {"routing", "spans", "norms", "predictions"};
     QString session;  ///< file to write

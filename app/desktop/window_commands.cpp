@@ -23,8 +23,16 @@
 namespace expertscope {
 namespace {
 
-constexpr qsizetype kMostModels = 6;
+constexpr qsizetype kMostRecent = 6;
 const QString kModelsKey = "models/recent";
+const QString kPreparedKey = "prepared/recent";
+
+void remember(QSettings& settings, const QString& key, const QString& used) {
+    QStringList recent = settings.value(key).toStringList();
+    recent.removeAll(used);
+    recent.prepend(used);
+    settings.setValue(key, recent.mid(0, kMostRecent));
+}
 
 }  // namespace
 
@@ -170,14 +178,11 @@ void MainWindow::profileBundled() {
 }
 
 void MainWindow::showProfileDialog() {
-    auto* dialog = new ProfileDialog(m_settings.value(kModelsKey).toStringList(), this);
+    auto* dialog = new ProfileDialog(m_settings.value(kModelsKey).toStringList(),
+                                     m_settings.value(kPreparedKey).toStringList(), this);
     connect(dialog, &ProfileDialog::startRequested, this, [this](const ProfileJob& job) {
-        if (job.model != "demo") {
-            QStringList models = m_settings.value(kModelsKey).toStringList();
-            models.removeAll(job.model);
-            models.prepend(job.model);
-            m_settings.setValue(kModelsKey, models.mid(0, kMostModels));
-        }
+        if (job.model != "demo") remember(m_settings, kModelsKey, job.model);
+        if (!job.prepared.isEmpty()) remember(m_settings, kPreparedKey, job.prepared);
         startJob(job);
     });
     dialog->show();
