@@ -40,6 +40,9 @@ constexpr std::int64_t kWarmUpRun = 32;
 std::optional<RunRouting> filtered(const RunRouting& routing, Parameters& parameters) {
     const std::string phase = parameters.word("phase", {"all", "prefill", "decode"});
     const std::string warmUp = parameters.word("warmup", {"keep", "exclude"});
+    if (!routing.counts().empty() && (phase != "all" || warmUp == "exclude"))
+        throw UsageError(
+            "The run holds sums by expert only, which tell no phase and no warm-up: leave out phase= and warmup=.");
     std::optional<RunRouting> kept;
     if (warmUp == "exclude") kept = routing.withoutConstantRuns(kWarmUpRun);
     if (phase != "all") kept = (kept ? *kept : routing).onlyPhase(phase == "prefill" ? Phase::Prefill : Phase::Decode);
@@ -121,7 +124,8 @@ AnalysisTable runAnalysis(const AnalysisInfo& info, std::string_view text, const
     if (other) given.other = &*other;
     AnalysisTable table = info.run(given, parameters);
     parameters.finish();
-    if (given.routing->assignments() == 0) table.rows.clear();
+    const bool counts = info.takesCounts && !given.routing->counts().empty();
+    if (given.routing->assignments() == 0 && !counts) table.rows.clear();
     return table;
 }
 

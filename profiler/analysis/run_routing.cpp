@@ -150,7 +150,9 @@ std::string RunRouting::counted() const {
         for (const std::int32_t token : layer.tokens)
             routed[static_cast<std::size_t>(token)] = true;
     }
-    if (most == 0) return "Nothing was counted: the run holds no selection of what was asked for.";
+    if (most == 0)
+        return m_counts.empty() ? "Nothing was counted: the run holds no selection of what was asked for."
+                                : "Nothing was counted: the run holds sums by expert only, without tokens.";
     std::int64_t byPhase[3] = {};
     for (std::size_t i = 0; i < routed.size(); ++i)
         if (routed[i]) ++byPhase[m_tokens[i].phase + 1];

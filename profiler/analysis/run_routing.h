@@ -9,6 +9,7 @@
 
 #include "engine/base/records.h"
 #include "engine/base/run_facts.h"
+#include "storage/expert_counts.h"
 #include "storage/session_reader.h"
 
 namespace expertscope {
@@ -79,6 +80,9 @@ public:
     const std::vector<LayerPredictions>& predictions() const { return m_predictions; }
     const std::vector<RequestRecord>& requests() const { return m_requests; }
     const LeftOut& leftOut() const { return m_leftOut; }
+    /// [layers, E] assignments that were recorded as sums only, without tokens (an importance matrix, say); empty where
+    /// there are none. They are in no layer's rows.
+    const std::vector<std::vector<double>>& counts() const { return m_counts; }
 
     /// Of a token that some layer routed; unknown fields where nothing was recorded.
     const Token& token(std::int32_t token) const { return m_tokens[static_cast<std::size_t>(token)]; }
@@ -114,6 +118,7 @@ private:
     std::vector<RequestRecord> m_requests;
     std::unordered_map<std::int32_t, std::string> m_texts;  ///< by id
     LeftOut m_leftOut;
+    std::vector<std::vector<double>> m_counts;
     std::int64_t m_longestConstantRun = 0;
 };
 
@@ -126,6 +131,7 @@ public:
     void add(std::span<const SelectionRecord> selections);
     void add(std::span<const PredictionRecord> predictions);
     void add(std::span<const TokenRecord> tokens);
+    void add(std::span<const ExpertCount> counts);
     RunRouting finish(std::vector<RequestRecord> requests);
 
 private:
@@ -138,7 +144,8 @@ private:
     std::vector<std::int32_t> m_predictionAt;  ///< by kind, from, target: into m_predictions, −1
 };
 
-/// Reads it from a session, without keeping the records. Throws BadInputError where the run holds no selections.
+/// Reads it from a session, without keeping the records. Throws BadInputError where the run holds neither selections
+/// nor counts.
 RunRouting readRunRouting(const SessionReader& reader, RunId run);
 /// The same from records that are in memory.
 RunRouting runRoutingOf(const RunTrace& trace);

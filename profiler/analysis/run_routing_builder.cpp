@@ -177,6 +177,21 @@ void RunRoutingBuilder::add(std::span<const TokenRecord> tokens) {
     }
 }
 
+void RunRoutingBuilder::add(std::span<const ExpertCount> counts) {
+    const ModelFacts& model = m_routing.m_model;
+    for (const ExpertCount& one : counts) {
+        if (one.layer.value() < 0 || one.layer.value() >= model.layers || one.expert.value() < 0 ||
+            one.expert.value() >= model.experts || one.count < 0) {
+            ++m_routing.m_leftOut.malformed;
+            continue;
+        }
+        if (m_routing.m_counts.empty())
+            m_routing.m_counts.assign(m_routing.m_layers.size(),
+                                      std::vector<double>(static_cast<std::size_t>(model.experts)));
+        m_routing.m_counts[one.layer.index()][one.expert.index()] += static_cast<double>(one.count);
+    }
+}
+
 /// What no token record told, as far as the requests tell it.
 void RunRoutingBuilder::placeTokens() {
     const auto& requests = m_routing.m_requests;
@@ -224,10 +239,14 @@ RunRouting readRunRouting(const SessionReader& reader, RunId run) {
         builder.add(std::span<const PredictionRecord>(batch.predictions));
         builder.add(std::span<const TokenRecord>(batch.tokens));
     }
-    if (selections == 0)
-        throw BadInputError(
-            fmt::format("Run {} of {} holds no selections: record it with routing, or import another trace.",
-                        run.value(), reader.file().string()));
+    if (selections == 0) {
+        const std::vector<ExpertCount> counts = readExpertCounts(reader.file(), run);
+        if (counts.empty())
+            throw BadInputError(
+                fmt::format("Run {} of {} holds no selections: record it with routing, or import another trace.",
+                            run.value(), reader.file().string()));
+        builder.add(std::span<const ExpertCount>(counts));
+    }
     return builder.finish(reader.requests(run));
 }
 

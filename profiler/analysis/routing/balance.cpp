@@ -7,6 +7,10 @@
 #include <map>
 #include <numeric>
 
+#include <fmt/format.h>
+
+#include "profiler/analysis/number_text.h"
+
 namespace expertscope {
 namespace {
 
@@ -16,6 +20,9 @@ std::vector<double> layerLoads(const RunRouting& routing, std::int32_t layer) {
     std::vector<double> loads(static_cast<std::size_t>(routing.experts()));
     for (const std::int32_t expert : routing.layer(layer).experts)
         if (expert >= 0) loads[static_cast<std::size_t>(expert)] += 1;
+    if (!routing.counts().empty())
+        for (std::size_t e = 0; e < loads.size(); ++e)
+            loads[e] += routing.counts()[static_cast<std::size_t>(layer)][e];
     return loads;
 }
 
@@ -31,6 +38,24 @@ std::vector<double> layerWeights(const RunRouting& routing, std::int32_t layer) 
 }
 
 double sumOf(const std::vector<double>& values) { return std::accumulate(values.begin(), values.end(), 0.0); }
+
+/// Tokens that the layer routed; where only sums are known, as many as have so many choices.
+std::int64_t tokensOf(const RunRouting& routing, std::int32_t layer, double assignments) {
+    if (routing.counts().empty()) return static_cast<std::int64_t>(routing.layer(layer).rows());
+    return static_cast<std::int64_t>(std::llround(assignments / routing.topK()));
+}
+
+/// RunRouting::counted(), or what the sums are where there are no tokens.
+std::string countedOf(const RunRouting& routing) {
+    if (routing.counts().empty()) return routing.counted();
+    double total = 0;
+    for (const auto& layer : routing.counts())
+        total += sumOf(layer);
+    return fmt::format(
+        "{} assignments of logical experts in {} layers, recorded as sums by expert without tokens; tokens "
+        "are assignments / {}, and what needs their order is empty.",
+        groupedNumber(static_cast<std::int64_t>(total)), routing.layers(), routing.topK());
+}
 
 double switchLoss(const std::vector<double>& loads, const std::vector<double>& weights) {
     const double total = sumOf(loads), mass = sumOf(weights);
@@ -68,7 +93,7 @@ AnalysisTable balanceTable(const AnalysisInput& input, Parameters& parameters) {
     options.capacityFactor = parameters.number("capacity", options.capacityFactor, 0, 1e6);
     options.batchTokens = parameters.integer("batch", options.batchTokens, 1, 1 << 20);
     AnalysisTable table;
-    table.counted = input.routing->counted() + " Loads are assignments; shares are of a layer's assignments.";
+    table.counted = countedOf(*input.routing) + " Loads are assignments; shares are of a layer's assignments.";
     table.columns = {"layer",
                      "tokens",
                      "assignments",
@@ -126,7 +151,7 @@ AnalysisTable balanceTable(const AnalysisInput& input, Parameters& parameters) {
 AnalysisTable loadTable(const AnalysisInput& input, Parameters&) {
     const RunRouting& routing = *input.routing;
     AnalysisTable table;
-    table.counted = routing.counted() +
+    table.counted = countedOf(routing) +
                     " share is of a layer's assignments and sums to 1, token_share of its tokens and sums to the "
                     "number of choices a token, weight_share of the gate weight as applied.";
     table.columns = {"layer",       "expert",       "assignments",   "share",
@@ -134,7 +159,7 @@ AnalysisTable loadTable(const AnalysisInput& input, Parameters&) {
     for (std::int32_t layer = 0; layer < routing.layers(); ++layer) {
         const std::vector<double> loads = layerLoads(routing, layer), weights = layerWeights(routing, layer);
         const double total = sumOf(loads), mass = sumOf(weights);
-        const auto tokens = static_cast<double>(routing.layer(layer).rows());
+        const auto tokens = static_cast<double>(tokensOf(routing, layer, total));
         for (std::size_t e = 0; e < loads.size(); ++e)
             table.rows.push_back({std::int64_t{layer}, static_cast<std::int64_t>(e),
                                   static_cast<std::int64_t>(loads[e]), loads[e] / total, loads[e] / tokens,
@@ -160,7 +185,7 @@ std::vector<LayerBalance> balanceOf(const RunRouting& routing, const BalanceOpti
         const std::vector<double> loads = layerLoads(routing, layer);
         LayerBalance& row = rows.emplace_back();
         row.layer = LayerIndex(layer);
-        row.tokens = static_cast<std::int64_t>(routing.layer(layer).rows());
+        row.tokens = tokensOf(routing, layer, sumOf(loads));
         row.assignments = static_cast<std::int64_t>(sumOf(loads));
         row.load = loadBalance(loads);
         row.batchMaxVio = meanBatchMaxVio(routing, layer, options.batchTokens);
@@ -180,7 +205,8 @@ AnalysisInfo balanceAnalysis() {
             .needs = "",
             .summary = "by layer: how evenly the experts are loaded, and what chance alone would make of it",
             .reference = "MaxVio: arXiv 2408.15664; Switch loss and drop rate: arXiv 2101.03961; CV: arXiv 1701.06538",
-            .run = balanceTable};
+            .run = balanceTable,
+            .takesCounts = true};
 }
 
 AnalysisInfo loadAnalysis() {
@@ -190,7 +216,8 @@ AnalysisInfo loadAnalysis() {
             .needs = "",
             .summary = "by layer and expert: assignments, shares, load relative to an even one",
             .reference = "Mixtral fig. 7 (arXiv 2401.04088); DeepSeek-V3 fig. 9 (arXiv 2412.19437)",
-            .run = loadTable};
+            .run = loadTable,
+            .takesCounts = true};
 }
 
 }  // namespace expertscope

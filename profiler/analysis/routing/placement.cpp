@@ -11,6 +11,7 @@
 
 #include "engine/base/error.h"
 #include "profiler/analysis/routing/balance.h"
+#include "profiler/analysis/routing/expert_marks.h"
 #include "profiler/analysis/routing/random_choices.h"
 #include "profiler/analysis/routing/transitions.h"
 
@@ -59,9 +60,35 @@ double dot(const std::vector<double>& a, const std::vector<double>& b) {
     return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
 }
 
+/// The place of each expert where all have one; empty where some are replicated.
+std::vector<std::int32_t> homesOf(const Shares& shares) {
+    std::vector<std::int32_t> homes;
+    for (const auto& ofExpert : shares) {
+        const auto home = std::ranges::find(ofExpert, 1.0);
+        if (home == ofExpert.end()) return {};
+        homes.push_back(static_cast<std::int32_t>(home - ofExpert.begin()));
+    }
+    return homes;
+}
+
+/// Mean number of places that a token's choices lie on, each of which has one place.
+double homesPerToken(const LayerChoices& layer, const std::vector<std::int32_t>& homes, std::size_t places) {
+    ExpertMarks marks(static_cast<std::int32_t>(places));
+    std::int64_t sum = 0, tokens = 0;
+    for (std::size_t row = 0; row < layer.rows(); ++row) {
+        marks.clear();
+        const std::int64_t before = sum;
+        for (const std::int32_t expert : layer.chosen(row))
+            if (expert >= 0 && marks.insert(homes[static_cast<std::size_t>(expert)])) ++sum;
+        tokens += sum > before ? 1 : 0;
+    }
+    return tokens > 0 ? static_cast<double>(sum) / static_cast<double>(tokens) : kNoData;
+}
+
 /// Mean number of places that a token's choices lie on; each choice goes to one by its share, apart from the others.
 double placesPerToken(const LayerChoices& layer, const Shares& shares) {
     const std::size_t places = shares.front().size();
+    if (const auto homes = homesOf(shares); !homes.empty()) return homesPerToken(layer, homes, places);
     std::vector<double> away(places);
     double sum = 0;
     std::int64_t tokens = 0;

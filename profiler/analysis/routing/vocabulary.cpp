@@ -2,6 +2,7 @@
 #include "profiler/analysis/routing/vocabulary.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <string>
 #include <tuple>
@@ -155,18 +156,18 @@ AnalysisTable tokensTable(const AnalysisInput& input, Parameters& parameters) {
     table.columns = {"layer", "expert", "id", "text", "count", "id_tokens", "share", "random_share"};
     for (std::int32_t layer = 0; layer < routing.layers(); ++layer) {
         if (only >= 0 && layer != only) continue;
-        std::vector<VocabularyCell> cells = vocabularyCells(routing, layer, role, least);
-        std::ranges::sort(cells, {}, [](const VocabularyCell& cell) {
-            return std::tuple(cell.expert, -cell.share(), -cell.count, cell.id);
-        });
-        int shown = 0;
-        for (std::size_t i = 0; i < cells.size(); ++i) {
-            const VocabularyCell& cell = cells[i];
-            shown = i > 0 && cells[i - 1].expert == cell.expert ? shown + 1 : 1;
-            if (top > 0 && shown > top) continue;
-            table.rows.push_back({std::int64_t{layer}, std::int64_t{cell.expert}, std::int64_t{cell.id},
-                                  routing.textOf(cell.id), cell.count, cell.tokens, cell.share(),
-                                  static_cast<double>(routing.topK()) / routing.experts()});
+        std::vector<std::vector<VocabularyCell>> byExpert(static_cast<std::size_t>(routing.experts()));
+        for (const VocabularyCell& cell : vocabularyCells(routing, layer, role, least))
+            byExpert[static_cast<std::size_t>(cell.expert)].push_back(cell);
+        for (auto& cells : byExpert) {
+            const auto shown = top == 0 ? cells.size() : std::min(cells.size(), static_cast<std::size_t>(top));
+            std::ranges::partial_sort(
+                cells, cells.begin() + static_cast<std::ptrdiff_t>(shown), {},
+                [](const VocabularyCell& cell) { return std::tuple(-cell.share(), -cell.count, cell.id); });
+            for (const VocabularyCell& cell : std::span(cells).first(shown))
+                table.rows.push_back({std::int64_t{layer}, std::int64_t{cell.expert}, std::int64_t{cell.id},
+                                      routing.textOf(cell.id), cell.count, cell.tokens, cell.share(),
+                                      static_cast<double>(routing.topK()) / routing.experts()});
         }
     }
     return table;
@@ -194,10 +195,14 @@ std::vector<VocabularyCell> vocabularyCells(const RunRouting& routing, std::int3
 
 std::vector<VocabularySpecialisation> vocabularySpecialisation(const RunRouting& routing, std::int32_t least) {
     std::vector<VocabularySpecialisation> rows;
+    std::array<IdGroups, std::size(kRoles)> byRole;
     for (std::int32_t l = 0; l < routing.layers(); ++l) {
         const LayerChoices& layer = routing.layer(l);
+        // Layers mostly route the same tokens, and then group them alike.
+        const bool alike = l > 0 && layer.tokens == routing.layer(l - 1).tokens;
         for (const TokenRole role : kRoles) {
-            const IdGroups groups = groupsOf(routing, layer, role);
+            IdGroups& groups = byRole[static_cast<std::size_t>(role)];
+            if (!alike) groups = groupsOf(routing, layer, role);
             const MaxShares shares = maxShares(routing, layer, groups, least);
             VocabularySpecialisation& row = rows.emplace_back();
             row.layer = LayerIndex(l);

@@ -119,6 +119,23 @@ TEST(RoutingAnalyses, LeaveOutRunsOfTokensThatWereRoutedExactlyAlikeWhenAsked) {
     EXPECT_THAT(without.counted, HasSubstr("Left out: 80 assignments of tokens that were routed exactly alike"));
 }
 
+TEST(RoutingAnalyses, TakeSumsByExpertWhereNoTokensAreKnown) {
+    RunRoutingBuilder builder(modelOf(1, 4, 2));
+    builder.add(std::vector<ExpertCount>{{StepIndex(0), LayerIndex(0), ExpertId(0), 5},
+                                         {StepIndex(1), LayerIndex(0), ExpertId(0), 1},
+                                         {StepIndex(0), LayerIndex(0), ExpertId(3), 2},
+                                         {StepIndex(0), LayerIndex(7), ExpertId(3), 9}});
+    const RunRouting routing = builder.finish({});
+    const AnalysisTable balance = analyse("balance", routing);
+    EXPECT_THAT(balance.counted, HasSubstr("8 assignments"));
+    EXPECT_EQ(std::get<std::int64_t>(balance.rows.at(0).at(2)), 8);
+    EXPECT_DOUBLE_EQ(std::get<double>(balance.rows.at(0).at(3)), 2.0) << "(6 - 2) / 2";
+    EXPECT_EQ(std::get<std::int64_t>(analyse("load", routing).rows.at(0).at(2)), 6);
+    EXPECT_TRUE(analyse("overlap", routing).rows.empty());
+    EXPECT_THAT(analyse("overlap", routing).counted, HasSubstr("sums by expert only"));
+    EXPECT_THROW(analyse("balance:phase=decode", routing), UsageError) << "sums have no phase";
+}
+
 TEST(RoutingAnalyses, RefuseWhatTheyDoNotKnow) {
     const RunRouting routing = vectorRouting();
     EXPECT_THROW(analyse("balnace", routing), UsageError);
