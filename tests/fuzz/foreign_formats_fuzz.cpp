@@ -90,9 +90,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 namespace expertscope::test {
 
 FuzzSeeds fuzzSeeds() {
+    constexpr char kPickle[] =
+        "p\x80\x02}q\x00(X\x01\x00\x00\x00"
+        "aq\x01]q\x02(K\x01J\xfe\xff\xff\xff"
+        "eu.";
     return {{sample('n', "routes_int16.npy"), sample('z', "routes.npz"), sample('t', "sglang_per_token.pt"),
              sample('t', "sglang_per_token_deflated.pt"), sample('g', "imatrix.gguf"),
-             std::string("p\x80\x02}q\x00(X\x01\x00\x00\x00", 12) + "aq\x01]q\x02(K\x01J\xfe\xff\xff\xff" + "eu.",
+             std::string(kPickle, sizeof kPickle - 1),
              "ctoken,layer,expert,weight\n0,0,1,0.5\n0,1,2,0.5\n1,0,3,1\n1,1,0,nan\n", "c0;0;1\n0;1;2\n1;0;0\n"},
             {"'shape': (6, 3, 2)",
              "'shape': (99999999, 99999999, 2)",
