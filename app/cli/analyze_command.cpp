@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/cli/analyze_command.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include "app/cli/analysis_output.h"
+#include "app/cli/engine_arguments.h"
+#include "app/resource_paths.h"
+#include "engine/base/error.h"
+#include "engine/model/checkpoint.h"
+#include "engine/model/safetensors_source.h"
+#include "profiler/analysis/analysis_catalogue.h"
+#include "profiler/analysis/kept_tables.h"
+#include "profiler/analysis/weights/weight_study.h"
+
+namespace expertscope {
+namespace {
+
+struct AnalyzeArguments {
+    std::string source, what, with, dense;
+    int run = 0;
+    bool json = false, csv = false, list = false;
+};
+
+/// The run asked for, else the last one with routing or counts.
+RunEntry chosenRun(const SessionReader& reader, int wanted) {
+    if (wanted != 0) return reader.run(RunId(wanted));
+    const std::vector<RunEntry> runs = reader.runs();
+    const auto last = std::ranges::find_if(runs.rbegin(), runs.rend(), [&](const RunEntry& run) {
+        return run.description.record.routing || !readExpertCounts(reader.file(), run.id).empty();
+    });
+    if (last == runs.rend())
+        throw BadInputError(
+            fmt::format("{} holds no run with routing: record one, or import a trace.", reader.file().string()));
+    return *last;
+}
+
+RunRouting routingOf(const SessionReader& reader, int wanted) {
+    return readRunRouting(reader, chosenRun(reader, wanted).id);
+}
+
+/// "SESSION", "SESSION:RUN", or a number: another run of the same session.
+RunRouting otherRouting(const AnalyzeArguments& arguments) {
+    std::string session = arguments.with;
+    int run = 0;
+    const auto numberIn = [](const std::string& text) {
+        return !text.empty() && text.size() < 7 && text.find_first_not_of("0123456789") == std::string::npos;
+    };
+    if (numberIn(session)) return routingOf(SessionReader(arguments.source), std::stoi(session));
+    const std::size_t colon = session.rfind(':');
+    if (colon != std::string::npos && numberIn(session.substr(colon + 1))) {
+        run = std::stoi(session.substr(colon + 1));
+        session.resize(colon);
+    }
+    return routingOf(SessionReader(session), run);
+}
+
+bool isModel(const std::filesystem::path& path) {
+    return std::filesystem::is_directory(path) || path.extension() == ".gguf";
+}
+
+/// Tells a person how far an analysis is; nothing where standard error is no terminal.
+std::function<void(double)> percentOnTerminal() {
+    if (isatty(STDERR_FILENO) == 0) return {};
+    return [last = -1](double done) mutable {
+        const int percent = static_cast<int>(done * 100);
+        if (percent == last) return;
+        last = percent;
+        std::cerr << (percent < 100 ? fmt::format("\r\x1b[K{} %", percent) : "\r\x1b[K") << std::flush;
+    };
+}
+
+/// Makes tables of one session or model. A table that the session has kept is taken from it; what is made of a run that
+/// has ended is kept there. Routing is read only where something has to be computed.
+class Analyzer {
+public:
+    explicit Analyzer(const AnalyzeArguments& arguments) : m_arguments(arguments) {
+        m_path = resolveModel(arguments.source);
+        if (!std::filesystem::exists(m_path))
+            throw BadInputError(fmt::format("There is no file or folder {}: check its name.", m_path.string()));
+        if (isModel(m_path)) {
+            m_checkpoint.emplace(Checkpoint::open(m_path));
+            std::optional<SafetensorsSource> dense;
+            if (!arguments.dense.empty()) dense.emplace(arguments.dense);
+            m_weights.emplace(*m_checkpoint, dense ? &*dense : nullptr);
+            return;
+        }
+        if (!arguments.dense.empty())
+            throw UsageError("--dense is compared with the weights of a model: give a model instead of a session.");
+        m_session.emplace(m_path);
+        m_run = chosenRun(*m_session, arguments.run);
+        // A table that compares depends on more than the run; a run that goes on would outgrow its table.
+        m_keeps = arguments.with.empty() && m_run.state != RunState::Running;
+    }
+
+    AnalysisTable table(const AnalysisInfo& info, const std::string& text) {
+        const bool keeps = m_keeps && info.source == AnalysisSource::Routing;
+        if (keeps)
+            if (auto kept = keptTable(m_path, subjectOf(m_run.id), info, text)) return std::move(*kept);
+        AnalysisTable made = runAnalysis(info, text, input());
+        if (!keeps) return made;
+        try {
+            keepTable(m_path, subjectOf(m_run.id), info, text, made);
+        } catch (const FailedError& error) {
+            std::cerr << "expertscope: The result is not kept in the session. " << error.what() << '\n';
+            m_keeps = false;
+        }
+        return made;
+    }
+
+private:
+    AnalysisInput input() {
+        if (m_session && !m_routing) {
+            m_routing = readRunRouting(*m_session, m_run.id);
+            if (!m_arguments.with.empty()) m_other = otherRouting(m_arguments);
+        }
+        return {.routing = m_routing ? &*m_routing : nullptr,
+                .other = m_other ? &*m_other : nullptr,
+                .checkpoint = m_checkpoint ? &*m_checkpoint : nullptr,
+                .weights = m_weights ? &*m_weights : nullptr,
+                .progress = percentOnTerminal()};
+    }
+
+    const AnalyzeArguments& m_arguments;
+    std::filesystem::path m_path;
+    std::optional<SessionReader> m_session;
+    std::optional<Checkpoint> m_checkpoint;
+    std::optional<WeightStudy> m_weights;
+    RunEntry m_run;
+    std::optional<RunRouting> m_routing, m_other;
+    bool m_keeps = false;
+};
+
+int analyze(const AnalyzeArguments& arguments) {
+    const std::vector<AnalysisInfo>& catalogue = analysisCatalogue();
+    if (arguments.list) {
+        arguments.json ? printAnalysesJson(catalogue) : printAnalysesText(catalogue);
+        return 0;
+    }
+    if (arguments.source.empty())
+        throw UsageError("analyze needs a session or a model: name one, or list the analyses with --list.");
+    if (arguments.what.empty()) throw UsageError("analyze needs --what: name analyses, or list them with --list.");
+    const std::vector<std::string> wanted = splitList(arguments.what, "--what");
+    for (const std::string& text : wanted)
+        analysisInfo(catalogue, text);
+    if (arguments.json && arguments.csv) throw UsageError("--json and --csv exclude each other: give one of them.");
+    if (arguments.csv && wanted.size() > 1)
+        throw UsageError("--csv gives one table: name one analysis with --what, or take --json.");
+    Analyzer analyzer(arguments);
+    std::vector<NamedTable> tables;
+    for (const std::string& text : wanted)
+        tables.push_back({text, analyzer.table(analysisInfo(catalogue, text), text)});
+    if (arguments.json)
+        printTablesJson(tables);
+    else if (arguments.csv)
+        printTableCsv(tables.front().table);
+    else
+        printTablesText(tables);
+    return 0;
+}
+
+}  // namespace
+
+void addAnalyzeCommand(CLI::App& app, CommandAction& action) {
+    CLI::App* command = app.add_subcommand("analyze", "The analyses of a session or a model, by name, as tables");
+    const auto arguments = std::make_shared<AnalyzeArguments>();
+    command->add_option("SESSION|MODEL", arguments->source, "A session file; a checkpoint folder, or 'demo'");
+    command
+        ->add_option("--what", arguments->what,
+                     "Analyses, comma separated, each with parameters after colons: balance:phase=decode,overlap")
+        ->type_name("NAMES");
+    command->add_option("--run", arguments->run, "This run of the session [the last with routing]");
+    command->add_option("--with", arguments->with, "The second run of an analysis that compares two")
+        ->type_name("RUN|SESSION[:RUN]");
+    command
+        ->add_option("--dense", arguments->dense,
+                     "A dense model's folder: its FFNs are compared with the experts of the same layers, as F")
+        ->type_name("FOLDER");
+    command->add_flag("--json", arguments->json, "As one JSON object");
+    command->add_flag("--csv", arguments->csv, "One analysis as CSV; what was counted goes to standard error");
+    command->add_flag("--list", arguments->list, "The analyses that there are");
+    command->callback([arguments, &action] { action = [arguments] { return analyze(*arguments); }; });
+}
+
+}  // namespace expertscope
