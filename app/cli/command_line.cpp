@@ -11,6 +11,7 @@
 #include <fmt/ranges.h>
 
 #include "app/cli/advise_command.h"
+#include "app/cli/analyze_command.h"
 #include "app/cli/export_command.h"
 #include "app/cli/import_command.h"
 #include "app/cli/info_command.h"
@@ -80,6 +81,7 @@ int runCommandLine(int argc, char** argv) {
     addPrepareCommand(app, action);
     addReplayCommand(app, action);
     addAdviseCommand(app, action);
+    addAnalyzeCommand(app, action);
     addRenderCommand(app, action);
     addSqlCommand(app, action);
     addImportCommand(app, action);

@@ -51,7 +51,7 @@ TEST_F(Analyze, CountsWhatSqlCounts) {
     auto tables = analyze("balance,load:phase=decode", {"--run", "1"});
     ASSERT_EQ(tables.size(), 2U);
     const auto& balance = tables["balance"];
-    EXPECT_THAT(balance["counted"].get<std::string>(), HasSubstr("24 generated"));
+    EXPECT_THAT(balance["counted"].get<std::string>(), HasSubstr("23 generated")) << "the last one is not run again";
     const auto counts = sql("select layer, count(*) from selection where run_id = 1 group by layer order by layer");
     ASSERT_EQ(balance["rows"].size(), counts.size());
     for (std::size_t layer = 0; layer < counts.size(); ++layer)
@@ -164,7 +164,7 @@ TEST_F(Analyze, RefusesWhatItCannotDo) {
     refused({s_session}, 2, {"--what"});
     refused({"--what", "balance"}, 2, {"session"});
     refused({s_session, "--what", "balance,load", "--csv"}, 2, {"--csv"});
-    refused({s_session, "--what", "balance", "--run", "9"}, 3, {"9"});
+    refused({s_session, "--what", "balance", "--run", "9"}, 2, {"9"});
     refused({"demo", "--what", "balance"}, 2, {"balance", "session"});
     refused({"/no/such/session", "--what", "balance"}, 3, {"/no/such/session"});
     refused({s_session, "--what", "placement:gpus=4:nodes=3"}, 2, {"3 nodes"});
