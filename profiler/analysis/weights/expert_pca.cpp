@@ -60,7 +60,7 @@ std::int64_t asWide(const std::vector<WeightUnit>& units) {
 }
 
 /// Units as wide as the routed experts whose matrices are finite.
-std::vector<std::size_t> comparableUnits(const LayerWeights& layer) {
+std::vector<std::size_t> comparableUnits(const LayerExpertWeights& layer) {
     std::vector<std::size_t> units;
     for (std::size_t u = 0; u < layer.units.size(); ++u) {
         bool finite = layer.units[u].neurons == layer.units.front().neurons;
@@ -137,14 +137,14 @@ std::array<ExpertPlane, 3> expertPlanes(WeightStudy& study, LayerIndex layer,
     const auto part = [&](double from, double done) {
         if (progress) progress((from + done) / 2);
     };
-    const LayerWeights& known = study.layer(layer, [&](double done) { part(0, done); });
+    const LayerExpertWeights& known = study.layer(layer, [&](double done) { part(0, done); });
     const std::vector<std::size_t> units = comparableUnits(known);
     std::array<ExpertPlane, 3> planes;
     for (ExpertPlane& plane : planes)
         for (const std::size_t u : units)
             plane.units.push_back(known.units[u]);
     if (units.size() < 2) return planes;
-    const ExpertWeights& weights = study.weights();
+    const ExpertMatrices& weights = study.weights();
     const std::vector<WeightSlice> slices = slicesOf(weights, layer, units.front(), units.size() <= 256 ? 8 : 1);
     std::vector<Gram> grams(slices.size(), Gram(units.size()));
     std::vector<std::int64_t> constant(slices.size());

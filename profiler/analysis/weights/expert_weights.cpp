@@ -29,7 +29,7 @@ const char* nameOf(ExpertMatrix matrix) {
     return "";
 }
 
-ExpertWeights::ExpertWeights(const Checkpoint& checkpoint, const TensorSource* dense)
+ExpertMatrices::ExpertMatrices(const Checkpoint& checkpoint, const TensorSource* dense)
     : m_checkpoint(checkpoint), m_layers(static_cast<std::size_t>(checkpoint.config().layers)) {
     openFiles(checkpoint.tensors());
     for (std::int32_t layer = 0; layer < layers(); ++layer) {
@@ -39,14 +39,14 @@ ExpertWeights::ExpertWeights(const Checkpoint& checkpoint, const TensorSource* d
     if (dense != nullptr) addDense(*dense);
 }
 
-std::size_t ExpertWeights::openFiles(const TensorSource& source) {
+std::size_t ExpertMatrices::openFiles(const TensorSource& source) {
     const std::size_t first = m_files.size();
     for (const std::filesystem::path& path : source.files())
         m_files.emplace_back(path);
     return first;
 }
 
-void ExpertWeights::addRouted(std::int32_t layer) {
+void ExpertMatrices::addRouted(std::int32_t layer) {
     Layer& to = m_layers[static_cast<std::size_t>(layer)];
     for (std::int32_t expert = 0; expert < experts(); ++expert) {
         const ExpertPlacement& placement = m_checkpoint.expert({LayerIndex(layer), ExpertId(expert)});
@@ -64,8 +64,8 @@ void ExpertWeights::addRouted(std::int32_t layer) {
     }
 }
 
-bool ExpertWeights::addNamed(std::int32_t layer, const TensorSource& source, std::size_t firstFile,
-                             const std::string& prefix, const std::string& name) {
+bool ExpertMatrices::addNamed(std::int32_t layer, const TensorSource& source, std::size_t firstFile,
+                              const std::string& prefix, const std::string& name) {
     std::array<Place, 3> places;
     std::int64_t neurons = 0;
     for (const ExpertMatrix matrix : kExpertMatrices) {
@@ -89,7 +89,7 @@ bool ExpertWeights::addNamed(std::int32_t layer, const TensorSource& source, std
     return true;
 }
 
-void ExpertWeights::addShared(std::int32_t layer) {
+void ExpertMatrices::addShared(std::int32_t layer) {
     const TensorSource& source = m_checkpoint.tensors();
     const std::string mlp = fmt::format("model.layers.{}.mlp.", layer);
     if (addNamed(layer, source, 0, mlp + "shared_expert.", "SE")) return;
@@ -98,7 +98,7 @@ void ExpertWeights::addShared(std::int32_t layer) {
         ++n;
 }
 
-void ExpertWeights::addDense(const TensorSource& dense) {
+void ExpertMatrices::addDense(const TensorSource& dense) {
     const std::size_t first = openFiles(dense);
     bool any = false;
     for (std::int32_t layer = 0; layer < layers(); ++layer)
@@ -110,27 +110,27 @@ void ExpertWeights::addDense(const TensorSource& dense) {
                         dense.files().front().parent_path().string()));
 }
 
-std::int64_t ExpertWeights::rows(LayerIndex layer, std::size_t unit, ExpertMatrix matrix) const {
+std::int64_t ExpertMatrices::rows(LayerIndex layer, std::size_t unit, ExpertMatrix matrix) const {
     return matrix == ExpertMatrix::Down ? hidden() : units(layer)[unit].neurons;
 }
 
-std::int64_t ExpertWeights::columns(LayerIndex layer, std::size_t unit, ExpertMatrix matrix) const {
+std::int64_t ExpertMatrices::columns(LayerIndex layer, std::size_t unit, ExpertMatrix matrix) const {
     return matrix == ExpertMatrix::Down ? units(layer)[unit].neurons : hidden();
 }
 
-ElementType ExpertWeights::type(LayerIndex layer, std::size_t unit, ExpertMatrix matrix) const {
+ElementType ExpertMatrices::type(LayerIndex layer, std::size_t unit, ExpertMatrix matrix) const {
     return m_layers[layer.index()].places[unit][indexOf(matrix)].type;
 }
 
-void ExpertWeights::read(LayerIndex layer, std::size_t unit, ExpertMatrix matrix, std::int64_t first,
-                         std::span<std::byte> out) const {
+void ExpertMatrices::read(LayerIndex layer, std::size_t unit, ExpertMatrix matrix, std::int64_t first,
+                          std::span<std::byte> out) const {
     const Place& place = m_layers[layer.index()].places[unit][indexOf(matrix)];
     const InputFile& file = m_files[place.file];
     if (file.readAt(place.offset + first * static_cast<std::int64_t>(elementSize(place.type)), out) < out.size())
         throw BadInputError(fmt::format("{} became shorter while it was read: copy it again.", file.path().string()));
 }
 
-std::vector<float> ExpertWeights::neurons(LayerIndex layer, std::size_t unit, ExpertMatrix matrix) const {
+std::vector<float> ExpertMatrices::neurons(LayerIndex layer, std::size_t unit, ExpertMatrix matrix) const {
     const auto rowCount = static_cast<std::size_t>(rows(layer, unit, matrix));
     const auto columnCount = static_cast<std::size_t>(columns(layer, unit, matrix));
     std::vector<float> values(rowCount * columnCount);
@@ -147,7 +147,7 @@ std::vector<float> ExpertWeights::neurons(LayerIndex layer, std::size_t unit, Ex
     return turned;
 }
 
-std::vector<float> ExpertWeights::router(LayerIndex layer) const {
+std::vector<float> ExpertMatrices::router(LayerIndex layer) const {
     return m_checkpoint.readFloats(fmt::format("model.layers.{}.mlp.gate.weight", layer.value()));
 }
 

@@ -15,11 +15,11 @@ namespace expertscope {
 /// The experts' matrices of a checkpoint, any part of them as float32 by positioned reads: nothing is kept in memory.
 /// Shared experts are found where the file has them, and a dense model's FFN of the same layer where one is given.
 /// Reading is safe from several threads.
-class ExpertWeights {
+class ExpertMatrices {
 public:
     /// `dense` may be null; it needs only live as long as this call. Throws BadInputError where its FFN takes another
     /// hidden size than the checkpoint's experts, or it has no FFN that can be read.
-    explicit ExpertWeights(const Checkpoint& checkpoint, const TensorSource* dense = nullptr);
+    explicit ExpertMatrices(const Checkpoint& checkpoint, const TensorSource* dense = nullptr);
 
     std::int32_t layers() const { return static_cast<std::int32_t>(m_layers.size()); }
     std::int32_t experts() const { return m_checkpoint.config().experts; }

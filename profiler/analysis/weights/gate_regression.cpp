@@ -44,7 +44,7 @@ AnalysisTable gateRegressionTable(const AnalysisInput& input, Parameters& parame
     std::array<std::vector<double>, 3> correlations;
     std::array<std::int64_t, 3> pairs{};
     forEachLayer(layers, input, [&](LayerIndex index, const std::function<void(double)>& progress) {
-        const LayerWeights& layer = study->layer(index, progress);
+        const LayerExpertWeights& layer = study->layer(index, progress);
         for (std::size_t m = 0; m < 3; ++m) {
             const LinearFit fit = fitOf(layer.averaged[m], layer.router.similarity);
             correlations[m].push_back(fit.r);

@@ -37,7 +37,7 @@ struct Measure {
     const SimilarityMatrix* similarity;
 };
 
-std::vector<Measure> measuresOf(const LayerWeights& layer) {
+std::vector<Measure> measuresOf(const LayerExpertWeights& layer) {
     std::vector<Measure> measures;
     for (const ExpertMatrix matrix : kExpertMatrices)
         measures.push_back({fmt::format("matrix_{}", nameOf(matrix)), &layer.whole[static_cast<std::size_t>(matrix)]});

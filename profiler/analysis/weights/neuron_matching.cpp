@@ -98,7 +98,7 @@ void addRow(AnalysisTable& table, std::vector<AnalysisCell> head, const NeuronMa
 
 AnalysisTable neuronMatchingTable(const AnalysisInput& input, Parameters& parameters) {
     StudyInUse study(input);
-    const ExpertWeights& weights = study->weights();
+    const ExpertMatrices& weights = study->weights();
     const std::vector<LayerIndex> layers = chosenLayers(*study, parameters);
     const PairChoice choice{parameters.integer("a", -1, -1, weights.experts() - 1),
                             parameters.integer("b", -1, -1, weights.experts() - 1),

@@ -96,7 +96,7 @@ void findAxes(NeuronSpace& space, const FeatureSums& sums) {
 }
 
 /// Whether a unit's values of this matrix are numbers.
-std::vector<std::size_t> finiteUnits(const LayerWeights& layer, ExpertMatrix matrix) {
+std::vector<std::size_t> finiteUnits(const LayerExpertWeights& layer, ExpertMatrix matrix) {
     std::vector<std::size_t> units;
     for (std::size_t u = 0; u < layer.units.size(); ++u)
         if (std::isfinite(layer.norms[static_cast<std::size_t>(matrix)][u])) units.push_back(u);
@@ -127,7 +127,7 @@ NeuronPoint pointOf(const NeuronSpace& space, std::span<const float> neuron) {
 
 /// use(place of the unit, neuron, point) for the neurons for which wanted(counter over all units) holds.
 template <class Wanted, class Use>
-void forEachPoint(const ExpertWeights& weights, LayerIndex layer, const NeuronSpace& space, Wanted&& wanted,
+void forEachPoint(const ExpertMatrices& weights, LayerIndex layer, const NeuronSpace& space, Wanted&& wanted,
                   Use&& use) {
     const auto hidden = static_cast<std::size_t>(weights.hidden());
     std::int64_t counter = 0;
@@ -138,7 +138,7 @@ void forEachPoint(const ExpertWeights& weights, LayerIndex layer, const NeuronSp
     }
 }
 
-std::int64_t neuronsOf(const ExpertWeights& weights, LayerIndex layer, const NeuronSpace& space) {
+std::int64_t neuronsOf(const ExpertMatrices& weights, LayerIndex layer, const NeuronSpace& space) {
     std::int64_t count = 0;
     for (const std::size_t unit : space.units)
         count += weights.units(layer)[unit].neurons;
@@ -246,7 +246,7 @@ NeuronSpace neuronSpace(WeightStudy& study, LayerIndex layer, ExpertMatrix matri
     const auto part = [&](double from, double done) {
         if (progress) progress((from + done) / 2);
     };
-    const LayerWeights& known = study.layer(layer, [&](double done) { part(0, done); });
+    const LayerExpertWeights& known = study.layer(layer, [&](double done) { part(0, done); });
     NeuronSpace space;
     space.matrix = matrix;
     space.units = finiteUnits(known, matrix);

@@ -31,7 +31,7 @@ void sayWherePairsLack(AnalysisTable& table) {
 using ThreeMatrices = std::array<SimilarityMatrix, 3>;
 
 AnalysisTable matricesTable(const AnalysisInput& input, Parameters& parameters, const char* what,
-                            ThreeMatrices LayerWeights::*which, bool withRouter) {
+                            ThreeMatrices LayerExpertWeights::*which, bool withRouter) {
     StudyInUse study(input);
     const std::vector<LayerIndex> layers = chosenLayers(*study, parameters);
     AnalysisTable table;
@@ -39,7 +39,7 @@ AnalysisTable matricesTable(const AnalysisInput& input, Parameters& parameters, 
     table.columns = {"layer", "expert_a", "expert_b", "up", "gate", "down"};
     if (withRouter) table.columns.emplace_back("router");
     forEachLayer(layers, input, [&](LayerIndex index, const std::function<void(double)>& progress) {
-        const LayerWeights& layer = study->layer(index, progress);
+        const LayerExpertWeights& layer = study->layer(index, progress);
         const ThreeMatrices& matrices = layer.*which;
         const SimilarityMatrix& router = layer.router.similarity;
         addPairs(table, index, matrices[0].units, [&](std::size_t a, std::size_t b) {
@@ -59,14 +59,14 @@ AnalysisTable weightSimilarityTable(const AnalysisInput& input, Parameters& para
     return matricesTable(input, parameters,
                          " Cosine of the whole flattened matrices of two experts, neither centred nor reordered, for "
                          "each of the three matrices; units of another width than the routed experts are left out.",
-                         &LayerWeights::whole, false);
+                         &LayerExpertWeights::whole, false);
 }
 
 AnalysisTable neuronSimilarityTable(const AnalysisInput& input, Parameters& parameters) {
     return matricesTable(input, parameters,
                          " Cosine of the mean neurons of two experts (up and gate: mean of the rows, down: mean of the "
                          "columns), and of their router rows.",
-                         &LayerWeights::averaged, true);
+                         &LayerExpertWeights::averaged, true);
 }
 
 AnalysisTable gateSimilarityTable(const AnalysisInput& input, Parameters& parameters) {

@@ -35,7 +35,7 @@ MatrixRank rankOf(std::span<const float> matrix, std::size_t rows) {
 
 AnalysisTable stableRankTable(const AnalysisInput& input, Parameters& parameters) {
     StudyInUse study(input);
-    const ExpertWeights& weights = study->weights();
+    const ExpertMatrices& weights = study->weights();
     const std::vector<LayerIndex> layers = chosenLayers(*study, parameters);
     AnalysisTable table;
     table.counted = study->counted() +

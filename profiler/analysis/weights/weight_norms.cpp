@@ -14,7 +14,7 @@ AnalysisTable weightNormsTable(const AnalysisInput& input, Parameters& parameter
         study->counted() + " Frobenius norm of each matrix, and the L2 norm of the expert's row of the router.";
     table.columns = {"layer", "expert", "neurons", "up_norm", "gate_norm", "down_norm", "router_norm"};
     forEachLayer(layers, input, [&](LayerIndex index, const std::function<void(double)>& progress) {
-        const LayerWeights& layer = study->layer(index, progress);
+        const LayerExpertWeights& layer = study->layer(index, progress);
         for (std::size_t u = 0; u < layer.units.size(); ++u) {
             const bool routed = layer.units[u].expert >= 0;
             table.rows.push_back({std::int64_t{index.value()}, unitCell(layer.units[u]),

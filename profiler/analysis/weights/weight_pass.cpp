@@ -90,7 +90,7 @@ struct GroupSums {
     std::array<std::vector<double>, 3> neurons;  ///< [units, H]
 };
 
-GroupSums sumGroup(const ExpertWeights& weights, LayerIndex layer, const Units& group, ThreadPool& pool,
+GroupSums sumGroup(const ExpertMatrices& weights, LayerIndex layer, const Units& group, ThreadPool& pool,
                    const LayerProgress& progress) {
     // Fewer slices where the sums of each would be large.
     const std::vector<WeightSlice> slices = slicesOf(weights, layer, group.front(),
@@ -148,7 +148,7 @@ std::vector<double> cosinesOfRows(std::span<const double> rows, std::size_t coun
 
 }  // namespace
 
-RouterWeights readRouterWeights(const ExpertWeights& weights, LayerIndex layer) {
+RouterWeights readRouterWeights(const ExpertMatrices& weights, LayerIndex layer) {
     const std::vector<float> rows = weights.router(layer);
     const auto experts = static_cast<std::size_t>(weights.experts());
     const std::vector<double> wide(rows.begin(), rows.end());
@@ -164,9 +164,9 @@ RouterWeights readRouterWeights(const ExpertWeights& weights, LayerIndex layer) 
     return router;
 }
 
-LayerWeights readLayerWeights(const ExpertWeights& weights, LayerIndex layer, ThreadPool& pool,
-                              const LayerProgress& progress) {
-    LayerWeights result;
+LayerExpertWeights readLayerWeights(const ExpertMatrices& weights, LayerIndex layer, ThreadPool& pool,
+                                    const LayerProgress& progress) {
+    LayerExpertWeights result;
     result.layer = layer;
     result.units = weights.units(layer);
     const std::size_t units = result.units.size();

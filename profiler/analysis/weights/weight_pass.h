@@ -18,10 +18,10 @@ using LayerProgress = std::function<void(double)>;
 /// Plain equivalent: cos(vec W_a, vec W_b), and cos(mean neuron of a, mean neuron of b), for every pair. O(n²·I·H) for
 /// the first, O(n·I·H) for the second. The result does not depend on the number of threads: a layer is cut into slices
 /// by its shape alone, and their sums are added in order. Source: Look-into-MoEs (arXiv 2406.18219, §4.1 and app. D).
-LayerWeights readLayerWeights(const ExpertWeights& weights, LayerIndex layer, ThreadPool& pool,
-                              const LayerProgress& progress);
+LayerExpertWeights readLayerWeights(const ExpertMatrices& weights, LayerIndex layer, ThreadPool& pool,
+                                    const LayerProgress& progress);
 
 /// The router's part alone, which is small.
-RouterWeights readRouterWeights(const ExpertWeights& weights, LayerIndex layer);
+RouterWeights readRouterWeights(const ExpertMatrices& weights, LayerIndex layer);
 
 }  // namespace expertscope

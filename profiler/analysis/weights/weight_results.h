@@ -41,7 +41,7 @@ struct RouterWeights {
 };
 
 /// What one pass over a layer's experts gives.
-struct LayerWeights {
+struct LayerExpertWeights {
     LayerIndex layer;
     std::vector<WeightUnit> units;  ///< routed experts, then SE, then F
     /// By ExpertMatrix. Of whole flattened matrices: the units that are as wide as a routed expert.

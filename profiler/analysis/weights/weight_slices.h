@@ -26,7 +26,7 @@ struct WeightPiece {
 };
 
 /// The three matrices cut into slices of whole rows. The cut depends on the shape alone.
-inline std::vector<WeightSlice> slicesOf(const ExpertWeights& weights, LayerIndex layer, std::size_t unit,
+inline std::vector<WeightSlice> slicesOf(const ExpertMatrices& weights, LayerIndex layer, std::size_t unit,
                                          std::int64_t slicesOfMatrix) {
     std::vector<WeightSlice> slices;
     for (const ExpertMatrix matrix : kExpertMatrices) {
@@ -42,7 +42,7 @@ inline std::vector<WeightSlice> slicesOf(const ExpertWeights& weights, LayerInde
 /// piece's floats stay in a second-level cache, and the system is called seldom.
 class SliceReader {
 public:
-    SliceReader(const ExpertWeights& weights, LayerIndex layer, const std::vector<std::size_t>& units)
+    SliceReader(const ExpertMatrices& weights, LayerIndex layer, const std::vector<std::size_t>& units)
         : m_weights(weights), m_layer(layer), m_units(units), m_raw(units.size()) {}
 
     template <class Use>
@@ -83,7 +83,7 @@ private:
         }
     }
 
-    const ExpertWeights& m_weights;
+    const ExpertMatrices& m_weights;
     LayerIndex m_layer;
     const std::vector<std::size_t>& m_units;
     std::vector<std::vector<std::byte>> m_raw;  ///< [units]

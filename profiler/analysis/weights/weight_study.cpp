@@ -10,14 +10,14 @@
 namespace expertscope {
 
 WeightStudy::WeightStudy(const Checkpoint& checkpoint, const TensorSource* dense, int threads)
-    : m_weights(std::make_unique<ExpertWeights>(checkpoint, dense)),
+    : m_weights(std::make_unique<ExpertMatrices>(checkpoint, dense)),
       m_pool(std::make_unique<ThreadPool>(threads)),
       m_layers(static_cast<std::size_t>(m_weights->layers())) {}
 
 WeightStudy::~WeightStudy() = default;
 
-const LayerWeights& WeightStudy::layer(LayerIndex layer, const std::function<void(double)>& progress) {
-    std::optional<LayerWeights>& kept = m_layers.at(layer.index());
+const LayerExpertWeights& WeightStudy::layer(LayerIndex layer, const std::function<void(double)>& progress) {
+    std::optional<LayerExpertWeights>& kept = m_layers.at(layer.index());
     if (!kept) kept = readLayerWeights(*m_weights, layer, *m_pool, progress);
     return *kept;
 }

@@ -13,7 +13,7 @@
 namespace expertscope {
 
 class Checkpoint;
-class ExpertWeights;
+class ExpertMatrices;
 class TensorSource;
 class ThreadPool;
 
@@ -26,19 +26,19 @@ public:
     explicit WeightStudy(const Checkpoint& checkpoint, const TensorSource* dense = nullptr, int threads = 0);
     ~WeightStudy();
 
-    const ExpertWeights& weights() const { return *m_weights; }
+    const ExpertMatrices& weights() const { return *m_weights; }
     ThreadPool& pool() { return *m_pool; }
 
     /// One layer's similarities and norms; read from the file at the first call. `progress` is told 0…1 and may throw.
-    const LayerWeights& layer(LayerIndex layer, const std::function<void(double)>& progress);
+    const LayerExpertWeights& layer(LayerIndex layer, const std::function<void(double)>& progress);
 
     /// "Weights of 8 layers with 32 experts of 96 neurons each …": the sentence that every table begins with.
     std::string counted() const;
 
 private:
-    std::unique_ptr<ExpertWeights> m_weights;
+    std::unique_ptr<ExpertMatrices> m_weights;
     std::unique_ptr<ThreadPool> m_pool;
-    std::vector<std::optional<LayerWeights>> m_layers;
+    std::vector<std::optional<LayerExpertWeights>> m_layers;
 };
 
 /// What an analysis of weights works on: the study that it was given, or one of its own.

@@ -88,10 +88,10 @@ TEST(WeightAnalyses, ReadLongMatricesInPiecesAsIfTheyWereOne) {
     for (const ElementType type : {ElementType::F32, ElementType::F16, ElementType::BF16}) {
         const TinyModel model({.layers = 1, .experts = 3, .hidden = 250, .expertWidth = 311, .type = type});
         const Checkpoint checkpoint = model.open();
-        const ExpertWeights weights(checkpoint);
+        const ExpertMatrices weights(checkpoint);
         ThreadPool one(1), three(3);
-        const LayerWeights layer = readLayerWeights(weights, LayerIndex(0), one, {});
-        const LayerWeights again = readLayerWeights(weights, LayerIndex(0), three, {});
+        const LayerExpertWeights layer = readLayerWeights(weights, LayerIndex(0), one, {});
+        const LayerExpertWeights again = readLayerWeights(weights, LayerIndex(0), three, {});
         for (const ExpertMatrix matrix : kExpertMatrices) {
             const auto m = static_cast<std::size_t>(matrix);
             EXPECT_EQ(layer.whole[m].values, again.whole[m].values) << "depends on the number of threads";
@@ -213,7 +213,7 @@ TEST(WeightAnalyses, ReadALayerOnceForSeveralAnalyses) {
     const TinyModel model({.layers = 2});
     const Checkpoint checkpoint = model.open();
     WeightStudy study(checkpoint);
-    const LayerWeights* const first = &study.layer(LayerIndex(1), {});
+    const LayerExpertWeights* const first = &study.layer(LayerIndex(1), {});
     analyse("weight-similarity", checkpoint, &study);
     EXPECT_EQ(&study.layer(LayerIndex(1), [](double) { ADD_FAILURE() << "read again"; }), first);
 }
