@@ -2,6 +2,7 @@
 #include "profiler/analysis/residency_timeline.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace expertscope {
 
@@ -68,6 +69,20 @@ std::int32_t ResidencyTimeline::residentCount(LayerIndex layer, StepIndex step) 
     for (std::int32_t expert = 0; expert < m_experts; ++expert)
         count += residentIn(layer, ExpertId{expert}, step);
     return count;
+}
+
+std::vector<std::int32_t> ResidencyTimeline::residentCounts(LayerIndex layer, std::int32_t steps) const {
+    // Where one comes and where one goes, summed up along the steps.
+    std::vector<std::int32_t> counts(static_cast<std::size_t>(steps) + 1);
+    for (std::int32_t expert = 0; expert < m_experts; ++expert) {
+        for (const ResidencyInterval& interval : intervals(layer, ExpertId{expert})) {
+            ++counts[static_cast<std::size_t>(std::clamp(interval.from.value(), 0, steps))];
+            --counts[static_cast<std::size_t>(std::clamp(interval.to.value(), 0, steps))];
+        }
+    }
+    std::partial_sum(counts.begin(), counts.end(), counts.begin());
+    counts.pop_back();
+    return counts;
 }
 
 }  // namespace expertscope

@@ -43,6 +43,8 @@ public:
     bool residentIn(LayerIndex layer, ExpertId expert, StepIndex step) const;
     /// Number of the layer's experts resident in `step`. O(experts · log intervals).
     std::int32_t residentCount(LayerIndex layer, StepIndex step) const;
+    /// The same of each of the first `steps` steps at once. O(intervals of the layer + steps).
+    std::vector<std::int32_t> residentCounts(LayerIndex layer, std::int32_t steps) const;
 
 private:
     std::size_t cell(LayerIndex layer, ExpertId expert) const {

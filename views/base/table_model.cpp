@@ -3,6 +3,22 @@
 
 namespace expertscope {
 
+QVariant cellData(const TableCell& cell, int role) {
+    const bool isText = cell.exact.userType() == QMetaType::QString || !cell.exact.isValid();
+    switch (role) {
+        case Qt::DisplayRole:
+            return cell.text;
+        case Qt::EditRole:
+            return cell.exact;
+        case Qt::ToolTipRole:
+            return isText ? QVariant() : QVariant(cell.exact.toString());
+        case Qt::TextAlignmentRole:
+            return static_cast<int>((isText ? Qt::AlignLeft : Qt::AlignRight) | Qt::AlignVCenter);
+        default:
+            return {};
+    }
+}
+
 void TableModel::setTable(QStringList columns, std::vector<std::vector<TableCell>> rows) {
     beginResetModel();
     m_columns = std::move(columns);
@@ -22,20 +38,7 @@ QVariant TableModel::data(const QModelIndex& index, int role) const {
     if (!index.isValid()) return {};
     const auto& row = m_rows.at(static_cast<std::size_t>(index.row()));
     if (static_cast<std::size_t>(index.column()) >= row.size()) return {};
-    const TableCell& cell = row[static_cast<std::size_t>(index.column())];
-    const bool isText = cell.exact.userType() == QMetaType::QString || !cell.exact.isValid();
-    switch (role) {
-        case Qt::DisplayRole:
-            return cell.text;
-        case Qt::EditRole:
-            return cell.exact;
-        case Qt::ToolTipRole:
-            return isText ? QVariant() : QVariant(cell.exact.toString());
-        case Qt::TextAlignmentRole:
-            return static_cast<int>((isText ? Qt::AlignLeft : Qt::AlignRight) | Qt::AlignVCenter);
-        default:
-            return {};
-    }
+    return cellData(row[static_cast<std::size_t>(index.column())], role);
 }
 
 QVariant TableModel::headerData(int section, Qt::Orientation orientation, int role) const {

@@ -17,6 +17,9 @@ struct TableCell {
     TableCell(QString shown, QVariant value) : text(std::move(shown)), exact(std::move(value)) {}
 };
 
+/// What a table shows of a cell in a role: its text, the exact value (also as tooltip of a number), its side.
+QVariant cellData(const TableCell& cell, int role);
+
 /// A table twin that is small enough to be kept as rows: text in DisplayRole, the exact value in EditRole, numbers
 /// right-aligned, the exact number as tooltip.
 class TableModel : public QAbstractTableModel {

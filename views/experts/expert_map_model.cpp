@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "views/base/colour_science.h"
+#include "views/base/draw_marks.h"
 #include "views/base/number_format.h"
 #include "views/base/theme.h"
 
@@ -18,9 +19,6 @@ constexpr double kDigitWidth = 6.5;  // pixels of a digit in the plot font, on t
 constexpr double kLabelHeight = 13;  // pixels a row needs for a number
 
 QRectF cellBox(int expert, int layer) { return {static_cast<double>(expert), static_cast<double>(layer), 1, 1}; }
-
-double pixelsPerUnitX(const Viewport& v) { return v.range.width() > 0 ? v.pixels.width() / v.range.width() : 0; }
-double pixelsPerUnitY(const Viewport& v) { return v.range.height() > 0 ? v.pixels.height() / v.range.height() : 0; }
 
 }  // namespace
 
@@ -35,13 +33,6 @@ SelectionFilter filterOf(const Selection& selection) {
         filter.toTime = selection.time->to;
     }
     return filter;
-}
-
-void addOutline(DrawList& list, const QRectF& box, const Viewport& viewport, const QColor& color) {
-    const double dx = pixelsPerUnitX(viewport) > 0 ? 1 / pixelsPerUnitX(viewport) : 0;
-    const double dy = pixelsPerUnitY(viewport) > 0 ? 1 / pixelsPerUnitY(viewport) : 0;
-    list.rects.push_back({box, color, Pattern::Outline, {}, -1});
-    list.rects.push_back({box.adjusted(-dx, -dy, dx, dy), color, Pattern::Outline, {}, -1});
 }
 
 void ExpertMapModel::setRun(const ModelFacts& model) {

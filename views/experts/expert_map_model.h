@@ -91,7 +91,4 @@ private:
 /// The shared selection's token and time range as a filter of selections.
 SelectionFilter filterOf(const Selection& selection);
 
-/// Outline of a box two pixels thick, so that it shows on a busy map.
-void addOutline(DrawList& list, const QRectF& box, const Viewport& viewport, const QColor& color);
-
 }  // namespace expertscope

@@ -15,12 +15,12 @@
 
 #include "profiler/analysis/run_trace.h"
 #include "views/base/empty_state.h"
+#include "views/base/heat_plot.h"
 #include "views/base/number_format.h"
 #include "views/base/session_model.h"
 #include "views/base/theme.h"
 #include "views/base/view_export.h"
 #include "views/experts/expert_table.h"
-#include "views/experts/heat_plot.h"
 #include "views/experts/token_expert_table.h"
 
 namespace expertscope {

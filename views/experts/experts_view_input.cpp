@@ -8,8 +8,8 @@
 #include <cmath>
 
 #include "profiler/analysis/run_trace.h"
+#include "views/base/heat_plot.h"
 #include "views/experts/experts_view.h"
-#include "views/experts/heat_plot.h"
 
 namespace expertscope {
 

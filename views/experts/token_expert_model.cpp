@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "views/base/draw_marks.h"
 #include "views/base/number_format.h"
 #include "views/base/theme.h"
 #include "views/experts/expert_map_model.h"

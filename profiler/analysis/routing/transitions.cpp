@@ -200,11 +200,14 @@ AnalysisTable informationTable(const AnalysisInput& input, Parameters& parameter
 
 std::vector<Transitions> transitionsOf(const RunRouting& routing, const TransitionSpan& span) {
     std::vector<Transitions> all;
-    for (std::int32_t from = 0; from + span.layers < routing.layers(); ++from) {
-        const std::int32_t to = from + span.layers;
-        all.push_back(countAll(routing, from, to, rowPairs(routing, from, to), span.pairs));
-    }
+    for (std::int32_t from = 0; from + span.layers < routing.layers(); ++from)
+        all.push_back(transitionsFrom(routing, from, span));
     return all;
+}
+
+Transitions transitionsFrom(const RunRouting& routing, std::int32_t from, const TransitionSpan& span) {
+    const std::int32_t to = from + span.layers;
+    return countAll(routing, from, to, rowPairs(routing, from, to), span.pairs);
 }
 
 TransitionInformation informationOf(const Transitions& t) {

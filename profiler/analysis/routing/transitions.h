@@ -33,6 +33,8 @@ struct Transitions {
 
 /// Of every layer from which the span leads to a layer. O(tokens) for First, O(assignments · k) for All.
 std::vector<Transitions> transitionsOf(const RunRouting& routing, const TransitionSpan& span);
+/// The same from one layer; `from` + span.layers is a layer of the model.
+Transitions transitionsFrom(const RunRouting& routing, std::int32_t from, const TransitionSpan& span);
 
 /// What the choice of one says about the next.
 struct TransitionInformation {

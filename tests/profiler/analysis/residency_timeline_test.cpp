@@ -57,6 +57,26 @@ TEST(ResidencyTimeline, WhatNoLookupCouldSeeIsLeftOut) {
     EXPECT_EQ(stepsOf(trace, 2, 1), (Steps{{7, kOpen}}));
 }
 
+TEST(ResidencyTimeline, CountsAllStepsOfALayerAsItCountsEachOfThem) {
+    TestTrace trace;
+    trace.residency = {change(kAdmit, ResidencyReason::Preload, -1, -1, 2, 0),
+                       change(kAdmit, kDemand, 3, 2, 2, 1),
+                       change(kAdmit, kPrefetch, 4, 1, 2, 3),
+                       change(kEvict, kDemand, 5, 2, 2, 0),
+                       change(kEvict, kDemand, 7, 2, 2, 1),
+                       change(kAdmit, kDemand, 4, 0, 1, 1)};
+    ResidencyTimeline timeline(4, 4);
+    timeline.update(trace.view());
+    for (int layer = 0; layer < 4; ++layer) {
+        const std::vector<std::int32_t> counts = timeline.residentCounts(LayerIndex{layer}, 10);
+        ASSERT_EQ(counts.size(), 10U);
+        for (int step = 0; step < 10; ++step)
+            EXPECT_EQ(counts[static_cast<std::size_t>(step)],
+                      timeline.residentCount(LayerIndex{layer}, StepIndex{step}))
+                << layer << ' ' << step;
+    }
+}
+
 TEST(ResidencyTimeline, HitsLieInsideIntervalsAndMissesOutside) {
     const TestTrace trace = randomTrace(3, 8, 2, 5, 4, 5);
     ResidencyTimeline timeline(3, 8);

@@ -12,7 +12,7 @@
 #include "tests/profiler/analysis/trace_fixture.h"
 #include "views/base/session_model.h"
 #include "views/base/theme.h"
-#include "views/experts/heat_plot.h"
+#include "views/base/heat_plot.h"
 
 namespace expertscope {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "views/experts/heat_plot.h"
+#include "views/base/heat_plot.h"
 
 #include <algorithm>
 #include <cmath>

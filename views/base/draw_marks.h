@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "views/base/draw_list.h"
+
+namespace expertscope {
+
+/// Pixels that one unit of an axis takes; 0 where nothing is visible.
+double pixelsPerUnitX(const Viewport& viewport);
+double pixelsPerUnitY(const Viewport& viewport);
+
+/// Outline of a box two pixels thick, so that it shows on a busy map.
+void addOutline(DrawList& list, const QRectF& box, const Viewport& viewport, const QColor& color);
+
+/// A box of so many pixels around a point.
+QRectF pixelBox(const QPointF& at, double pixels, const Viewport& viewport);
+
+}  // namespace expertscope

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "profiler/analysis/analysis_catalogue.h"
+
+namespace expertscope {
+
+/// The analyses of one run's routing by their texts ("overlap:phase=decode"), as a view's worker thread asks for them:
+/// taken from what the session keeps, else made, and kept for who asks next once the run has ended.
+class RunAnalyses {
+public:
+    RunAnalyses(std::filesystem::path session, RunEntry run, std::shared_ptr<const RunRouting> routing);
+
+    const RunEntry& run() const { return m_run; }
+    const RunRouting& routing() const { return *m_routing; }
+    /// Throws UsageError for a text that names no analysis or no parameters of it.
+    AnalysisTable table(const std::string& text) const;
+
+private:
+    std::filesystem::path m_session;
+    RunEntry m_run;
+    std::shared_ptr<const RunRouting> m_routing;
+};
+
+/// Cells of an analysis' table by the names of its columns, which a program may ask for.
+class AnalysisColumns {
+public:
+    explicit AnalysisColumns(const AnalysisTable& table) : m_table(table) {}
+
+    std::size_t rows() const { return m_table.rows.size(); }
+    /// NaN where the cell holds nothing.
+    double real(std::size_t row, std::string_view column) const;
+    /// 0 where the cell holds nothing.
+    std::int64_t whole(std::size_t row, std::string_view column) const;
+
+private:
+    const AnalysisCell& cell(std::size_t row, std::string_view column) const;
+    const AnalysisTable& m_table;
+};
+
+}  // namespace expertscope
