@@ -17,6 +17,7 @@ Chart::Chart(const QString& heading, QWidget* parent, QCustomPlot* plot)
     QFont bold = plotFont();
     bold.setBold(true);
     m_heading->setFont(bold);
+    m_heading->setWordWrap(true);  // a long one is not to make the page wide
     m_plot->setMinimumSize(220, 110);
     m_plot->setAccessibleName(heading);
     if (!plot) m_marks = new DrawListPlottable(m_plot->xAxis, m_plot->yAxis);

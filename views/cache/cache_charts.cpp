@@ -32,6 +32,13 @@ private:
     std::optional<QPointF> m_last;
 };
 
+/// Behind the line that is meant.
+QColor eachLayerColor(const Theme& theme) {
+    QColor color = theme.mutedText();
+    color.setAlphaF(0.6F);
+    return color;
+}
+
 QColor shuffledColor(const Theme& theme) { return theme.color(Meaning::NearMemory); }
 
 }  // namespace
@@ -66,7 +73,7 @@ DrawList CacheModel::overlapChart(const Viewport& viewport, const Theme& theme) 
     DrawList list;
     if (!m_reuse || m_lags.empty()) return list;
     for (std::int32_t l = 0; l < m_run->model().layers; ++l) {
-        Polyline line(list, theme.mutedText());
+        Polyline line(list, eachLayerColor(theme));
         for (std::size_t lag = 0; lag < m_lags.size(); ++lag)
             line.to({static_cast<double>(lag), 100 * overlap(l, lag).overlap});
     }
@@ -96,7 +103,7 @@ DrawList CacheModel::overlapChart(const Viewport& viewport, const Theme& theme) 
 
 std::vector<LegendEntry> CacheModel::overlapLegend(const Theme& theme) const {
     return {{layer() ? ofLayer() : QStringLiteral("all layers"), theme.color(Meaning::Compute)},
-            {QStringLiteral("each layer"), theme.mutedText()},
+            {QStringLiteral("each layer"), eachLayerColor(theme)},
             {QStringLiteral("by popularity alone (dashed)"), shuffledColor(theme)},
             {QStringLiteral("if random (dashed)"), theme.text()}};
 }

@@ -150,7 +150,12 @@ QString CacheModel::hitHeading() const {
     return text;
 }
 
-QString CacheModel::hitMissing() const { return m_run ? m_run->curve.missing : QString(); }
+QString CacheModel::hitMissing() const {
+    if (!m_run || !m_run->curve.missing.isEmpty()) return m_run ? m_run->curve.missing : QString();
+    const bool hits = std::ranges::any_of(m_run->curve.points, [](const CacheCurve::Point& at) { return at.hits > 0; });
+    return hits ? QString()
+                : QStringLiteral("Every access is the first of its expert: a cache of any size hits nothing.");
+}
 
 std::optional<double> CacheModel::ownBudget() const {
     if (!m_run || !m_run->curve.inBytes) return std::nullopt;
