@@ -46,6 +46,16 @@ TEST(ProfileJob, LeavesOutALinkThatIsNotPaced) {
     EXPECT_FALSE(job.arguments().contains("--link"));
 }
 
+TEST(ProfileJob, GivesTheRunThePreparedData) {
+    ProfileJob job = someJob();
+    EXPECT_FALSE(job.arguments().contains("--prepared"));
+    job.prepared = "/tmp/my data.safetensors";
+    const QStringList words = job.arguments();
+    ASSERT_TRUE(words.contains("--prepared"));
+    EXPECT_EQ(words.at(words.indexOf("--prepared") + 1), "/tmp/my data.safetensors");
+    EXPECT_TRUE(job.commandLine().contains("--prepared '/tmp/my data.safetensors'"));
+}
+
 TEST(ProfileJob, CopiesAsACommandThatAShellReadsBack) {
     const QString command = someJob().commandLine();
     EXPECT_TRUE(command.startsWith("expertscope run --model demo --prompt 'it'\\''s a test' --tokens 64"))
