@@ -10,7 +10,8 @@ namespace expertscope {
 
 /// What the policy on-demand does with this rule and context, counted alone, without times. The same as OffloadReplay
 /// with that policy (which prefetches, pins, places and releases nothing), at a fraction of its cost: of the Planner
-/// only the waves are left. Ends between two layers when `stop` (may be null) becomes true. O(accesses · victim search).
+/// only the waves are left. Ends between two layers when `stop` (may be null) becomes true. O(accesses · victim
+/// search).
 CacheCounts replayOnDemand(const RoutingTrace& trace, const OffloadContext& context, EvictionRule& rule,
                            const std::atomic<bool>* stop = nullptr);
 

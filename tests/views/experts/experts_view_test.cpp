@@ -10,9 +10,9 @@
 
 #include "scratch_session.h"
 #include "tests/profiler/analysis/trace_fixture.h"
+#include "views/base/heat_plot.h"
 #include "views/base/session_model.h"
 #include "views/base/theme.h"
-#include "views/base/heat_plot.h"
 
 namespace expertscope {
 namespace {
