@@ -7,8 +7,23 @@
 
 #include "engine/base/error.h"
 #include "profiler/analysis/kept_tables.h"
+#include "profiler/analysis/run_trace.h"
+#include "views/base/empty_state.h"
 
 namespace expertscope {
+
+std::optional<RunId> runToCount(EmptyState& empty, const RunTrace* run, const QString& what) {
+    const bool chosen = run && !run->selections().empty();
+    const bool running = run && run->entry().state == RunState::Running;
+    empty.setVisible(!chosen || running);
+    if (chosen && !running) return run->entry().id;
+    if (chosen)
+        empty.tell(QObject::tr("This run is still going on"),
+                   QObject::tr("Its %1 are counted when it has ended.").arg(what));
+    else
+        tellWhyEmpty(empty, run, {what, QStringLiteral("routing"), !run || run->entry().description.record.routing});
+    return {};
+}
 
 RunAnalyses::RunAnalyses(std::filesystem::path session, RunEntry run, std::shared_ptr<const RunRouting> routing)
     : m_session(std::move(session)), m_run(std::move(run)), m_routing(std::move(routing)) {}

@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <QString>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "profiler/analysis/analysis_catalogue.h"
 
 namespace expertscope {
+
+class EmptyState;
+class RunTrace;
+
+/// The run that a view can count: one that has ended (one that grows would be another question at every token) and
+/// holds choices of experts. Shows `empty` where there is none and tells why ("`what` are counted when it has ended"),
+/// else hides it. `run` may be null.
+std::optional<RunId> runToCount(EmptyState& empty, const RunTrace* run, const QString& what);
 
 /// The analyses of one run's routing by their texts ("overlap:phase=decode"), as a view's worker thread asks for them:
 /// taken from what the session keeps, else made, and kept for who asks next once the run has ended.

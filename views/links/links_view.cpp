@@ -20,6 +20,7 @@
 #include "views/base/job_strip.h"
 #include "views/base/lazy_table.h"
 #include "views/base/number_format.h"
+#include "views/base/run_analyses.h"
 #include "views/base/session_model.h"
 #include "views/base/theme.h"
 #include "views/base/view_export.h"
@@ -222,21 +223,9 @@ void LinksView::setTheme(const Theme& theme) {
     draw();
 }
 
-/// A run is counted when it has ended: one that grows would be another question at every token.
 void LinksView::takeRun() {
-    const RunTrace* const trace = m_session.trace();
-    const bool counts = trace && trace->entry().state != RunState::Running && !trace->selections().empty();
-    const std::optional<RunId> run = counts ? std::optional(trace->entry().id) : std::nullopt;
-    m_empty->setVisible(!counts);
-    if (!counts) {
-        if (trace && trace->entry().state == RunState::Running && !trace->selections().empty())
-            m_empty->tell(tr("This run is still going on"), tr("Its links are counted when it has ended."));
-        else
-            tellWhyEmpty(*m_empty, trace,
-                         {tr("links of experts and layers"), QStringLiteral("routing"),
-                          !trace || trace->entry().description.record.routing});
-    }
-    const QString file = counts ? m_session.file() : QString();
+    const std::optional<RunId> run = runToCount(*m_empty, m_session.trace(), tr("links of experts and layers"));
+    const QString file = run ? m_session.file() : QString();
     if (run == m_run && file == m_file) return;
     m_job.cancel();
     m_run = run;

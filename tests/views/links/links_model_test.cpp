@@ -3,34 +3,18 @@
 
 #include <cmath>
 #include <map>
-#include <stdexcept>
 
 #include <gtest/gtest.h>
 
+#include "made_by_job.h"
 #include "profiler/analysis/kept_tables.h"
 #include "scratch_session.h"
-#include "views/base/background_job.h"
 #include "views/base/theme.h"
 
 namespace expertscope {
 namespace {
 
 const Viewport kViewport{QRectF(-0.6, 0, 8, 1), QSize(700, 300)};
-
-template <class Work>
-auto madeByJob(Work work) {
-    decltype(work(std::declval<const JobControl&>())) result;
-    BackgroundJob job;
-    QString failure;
-    QObject::connect(&job, &BackgroundJob::ended, &job, [&](const QString& reason, bool) { failure = reason; });
-    job.start([&](const JobControl& control) {
-        auto made = work(control);
-        return [&result, made] { result = made; };
-    });
-    job.wait();
-    if (!failure.isEmpty()) throw std::runtime_error(failure.toStdString());
-    return result;
-}
 
 void look(LinksModel& model, int layer, TransitionPairs pairs = TransitionPairs::First) {
     model.setLayerLinks(
