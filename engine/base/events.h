@@ -19,7 +19,7 @@ struct RecordSet {
 
 /// What the engine tells while it runs. Span records come from any engine thread, everything else from the compute
 /// thread or the transfer thread; an implementation must not block and should not allocate. Spans passed in are only
-/// valid during the call.
+/// valid during the call. Shadow predictions of generated tokens are told some steps after their selections.
 class Observer {
 public:
     virtual ~Observer() = default;

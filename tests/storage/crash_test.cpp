@@ -6,13 +6,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sqlite3.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/base/error.h"
 #include "storage/session_reader.h"
 #include "storage/session_writer.h"
+#include "tests/storage/integrity.h"
 #include "tests/storage/sample_records.h"
 
 namespace expertscope {
@@ -89,22 +89,6 @@ private:
     pid_t m_pid = 0;
     int m_told = -1;
 };
-
-std::string integrity(const std::filesystem::path& file) {
-    sqlite3* database = nullptr;
-    std::string answer = "cannot be opened";
-    if (sqlite3_open_v2(file.c_str(), &database, SQLITE_OPEN_READWRITE, nullptr) == SQLITE_OK) {
-        sqlite3_exec(
-            database, "PRAGMA integrity_check",
-            [](void* out, int, char** values, char**) {
-                *static_cast<std::string*>(out) = values[0];
-                return 0;
-            },
-            &answer, nullptr);
-    }
-    sqlite3_close(database);
-    return answer;
-}
 
 class KilledAfter : public testing::TestWithParam<int> {};
 

@@ -6,7 +6,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sqlite3.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include "storage/session_writer.h"
 #include "storage/sql.h"
 #include "tests/storage/faulty_disk.h"
+#include "tests/storage/integrity.h"
 #include "tests/storage/sample_records.h"
 
 namespace expertscope {
@@ -94,22 +94,6 @@ std::int64_t readable(const std::filesystem::path& file, RunId run) {
             ++count;
         }
     return count;
-}
-
-std::string integrity(const std::filesystem::path& file) {
-    sqlite3* database = nullptr;
-    std::string answer = "cannot be opened";
-    if (sqlite3_open_v2(file.c_str(), &database, SQLITE_OPEN_READWRITE, nullptr) == SQLITE_OK) {
-        sqlite3_exec(
-            database, "PRAGMA integrity_check",
-            [](void* out, int, char** values, char**) {
-                *static_cast<std::string*>(out) = values[0];
-                return 0;
-            },
-            &answer, nullptr);
-    }
-    sqlite3_close(database);
-    return answer;
 }
 
 class DiskWithRoomFor : public testing::TestWithParam<int> {};
