@@ -15,20 +15,30 @@ endif()
 
 # Headers that take longer to read than most of our files to compile: who includes them much reads them once. A compiled header is
 # itself slow to make, so rooms that want the same ones and are compiled with the same options share it (PRECOMPILED_BY).
+set(EXPERTSCOPE_STANDARD_HEADERS <algorithm> <array> <atomic> <bit> <charconv> <chrono> <cmath> <condition_variable> <cstdint> <cstdio>
+    <cstring> <deque> <exception> <filesystem> <fstream> <functional> <iostream> <limits> <map> <memory> <mutex> <numeric> <optional>
+    <random> <set> <span> <sstream> <string> <string_view> <thread> <tuple> <unordered_map> <utility> <variant> <vector>
+    <fmt/format.h>)
 set(EXPERTSCOPE_QT_HEADERS <qcustomplot.h> <QtWidgets>)
 set(EXPERTSCOPE_JSON_HEADERS <nlohmann/json.hpp>)
 set(EXPERTSCOPE_TEST_HEADERS <gmock/gmock.h> <gtest/gtest.h>)
 
-# expertscope_room(NAME SOURCES … DEPENDS … [PRECOMPILE … | PRECOMPILED_BY TARGET]): the static library es_NAME of the room in this
-# folder.
+# expertscope_room(NAME SOURCES … DEPENDS … [PRECOMPILE … | PRECOMPILED_BY TARGET] [TOGETHER N]): the static library es_NAME of the room in this
+# folder. Without either word it shares the standard library's headers with engine/base. TOGETHER N compiles N sources as one, where
+# they mostly instantiate the same templates.
 function(expertscope_room name)
-  cmake_parse_arguments(ARG "" "PRECOMPILED_BY" "SOURCES;DEPENDS;PRECOMPILE" ${ARGN})
+  cmake_parse_arguments(ARG "" "PRECOMPILED_BY;TOGETHER" "SOURCES;DEPENDS;PRECOMPILE" ${ARGN})
   add_library(es_${name} STATIC ${ARG_SOURCES})
   target_link_libraries(es_${name} PUBLIC expertscope_flags ${ARG_DEPENDS})
+  if(ARG_TOGETHER)
+    set_target_properties(es_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${ARG_TOGETHER})
+  endif()
   if(ARG_PRECOMPILED_BY)
     target_precompile_headers(es_${name} REUSE_FROM ${ARG_PRECOMPILED_BY})
+  elseif(ARG_PRECOMPILE OR name STREQUAL "base")
+    target_precompile_headers(es_${name} PRIVATE ${EXPERTSCOPE_STANDARD_HEADERS} ${ARG_PRECOMPILE})
   else()
-    target_precompile_headers(es_${name} PRIVATE ${ARG_PRECOMPILE})
+    target_precompile_headers(es_${name} REUSE_FROM es_base)
   endif()
 endfunction()
 
@@ -41,7 +51,8 @@ function(expertscope_tests name)
   if(ARG_PRECOMPILED_BY)
     target_precompile_headers(es_${name}_tests REUSE_FROM ${ARG_PRECOMPILED_BY})
   elseif(ARG_PRECOMPILE OR name STREQUAL "base")
-    target_precompile_headers(es_${name}_tests PRIVATE ${EXPERTSCOPE_TEST_HEADERS} ${ARG_PRECOMPILE})
+    target_precompile_headers(es_${name}_tests PRIVATE ${EXPERTSCOPE_STANDARD_HEADERS} ${EXPERTSCOPE_TEST_HEADERS}
+                              ${ARG_PRECOMPILE})
   else()
     target_precompile_headers(es_${name}_tests REUSE_FROM es_base_tests)
   endif()

@@ -15,6 +15,7 @@
 #include "app/cli/advice_output.h"
 #include "app/cli/machine_description.h"
 #include "app/cli/run_arguments.h"
+#include "app/cli/run_choice.h"
 #include "app/cli/run_job.h"
 #include "app/resource_paths.h"
 #include "engine/base/error.h"
@@ -88,19 +89,15 @@ bool isModel(const std::string& subject) { return subject == "demo" || std::file
 
 /// The run asked for, else the last that can be replayed with times; where no link is given, of those that moved
 /// experts, or nothing would say what moving one costs.
-RunId chosenRun(const SessionReader& reader, const AdviseArguments& arguments) {
-    if (arguments.run != 0) return reader.run(RunId(arguments.run)).id;
-    const std::vector<RunEntry> runs = reader.runs();
-    const auto last = std::ranges::find_if(runs.rbegin(), runs.rend(), [&](const RunEntry& run) {
+RunId replayableRun(const SessionReader& reader, const AdviseArguments& arguments) {
+    const auto suits = [&](const RunEntry& run) {
         const RunDescription& made = run.description;
         const bool moved = run.summary && run.summary->moved > Bytes(0);
         return made.record.routing && made.record.spans && made.exact && (moved || !arguments.link.empty());
-    });
-    if (last == runs.rend())
-        throw BadInputError(fmt::format(
-            "{} holds no run of an exact policy with routing and spans that moved experts: record one under on-demand.",
-            reader.file().string()));
-    return last->id;
+    };
+    return chosenRun(reader, arguments.run, suits,
+                     "run of an exact policy with routing and spans that moved experts: record one under on-demand.")
+        .id;
 }
 
 /// What the session's runs measured of the output of approximate policies; the worst run counts.
@@ -149,7 +146,7 @@ int adviseOn(const AdviseArguments& arguments) {
         calibrate(arguments.subject, arguments.link, session);
     }
     const SessionReader reader(session);
-    RecordedRun recorded = readRecordedRun(reader, chosenRun(reader, arguments));
+    RecordedRun recorded = readRecordedRun(reader, replayableRun(reader, arguments));
     PreparedData prepared = calibratedTables(reader, recorded.entry.description);
     ReplayBench bench(std::move(recorded));
     if (!prepared.empty()) bench.setPrepared(std::move(prepared));

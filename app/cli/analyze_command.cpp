@@ -17,11 +17,13 @@
 
 #include "app/cli/analysis_output.h"
 #include "app/cli/engine_arguments.h"
+#include "app/cli/run_choice.h"
 #include "app/resource_paths.h"
 #include "engine/base/error.h"
 #include "engine/model/checkpoint.h"
 #include "engine/model/safetensors_source.h"
 #include "profiler/analysis/analysis_catalogue.h"
+#include "profiler/analysis/deep/deep_session.h"
 #include "profiler/analysis/kept_tables.h"
 #include "profiler/analysis/weights/weight_study.h"
 
@@ -35,20 +37,15 @@ struct AnalyzeArguments {
 };
 
 /// The run asked for, else the last one with routing or counts.
-RunEntry chosenRun(const SessionReader& reader, int wanted) {
-    if (wanted != 0) return reader.run(RunId(wanted));
-    const std::vector<RunEntry> runs = reader.runs();
-    const auto last = std::ranges::find_if(runs.rbegin(), runs.rend(), [&](const RunEntry& run) {
+RunEntry countableRun(const SessionReader& reader, int asked) {
+    const auto suits = [&](const RunEntry& run) {
         return run.description.record.routing || !readExpertCounts(reader.file(), run.id).empty();
-    });
-    if (last == runs.rend())
-        throw BadInputError(
-            fmt::format("{} holds no run with routing: record one, or import a trace.", reader.file().string()));
-    return *last;
+    };
+    return chosenRun(reader, asked, suits, "run with routing: record one, or import a trace.");
 }
 
 RunRouting routingOf(const SessionReader& reader, int wanted) {
-    return readRunRouting(reader, chosenRun(reader, wanted).id);
+    return readRunRouting(reader, countableRun(reader, wanted).id);
 }
 
 /// "SESSION", "SESSION:RUN", or a number: another run of the same session.
@@ -100,7 +97,7 @@ public:
         if (!arguments.dense.empty())
             throw UsageError("--dense is compared with the weights of a model: give a model instead of a session.");
         m_session.emplace(m_path);
-        m_run = chosenRun(*m_session, arguments.run);
+        m_run = countableRun(*m_session, arguments.run);
         // A table that compares depends on more than the run; a run that goes on would outgrow its table.
         m_keeps = arguments.with.empty() && m_run.state != RunState::Running;
     }
@@ -109,6 +106,7 @@ public:
         const bool keeps = m_keeps && info.source == AnalysisSource::Routing;
         if (keeps)
             if (auto kept = keptTable(m_path, subjectOf(m_run.id), info, text)) return std::move(*kept);
+        if (m_session && info.source == AnalysisSource::Deep && !m_deep) m_deep = readDeepCapture(m_path, m_run.id);
         AnalysisTable made = runAnalysis(info, text, input());
         if (!keeps) return made;
         try {
@@ -130,6 +128,7 @@ private:
                 .other = m_other ? &*m_other : nullptr,
                 .checkpoint = m_checkpoint ? &*m_checkpoint : nullptr,
                 .weights = m_weights ? &*m_weights : nullptr,
+                .deep = m_deep ? &*m_deep : nullptr,
                 .progress = percentOnTerminal()};
     }
 
@@ -140,6 +139,7 @@ private:
     std::optional<WeightStudy> m_weights;
     RunEntry m_run;
     std::optional<RunRouting> m_routing, m_other;
+    std::optional<DeepAggregates> m_deep;
     bool m_keeps = false;
 };
 

@@ -36,7 +36,7 @@ int runExport(const ExportArguments& arguments) {
     return 0;
 }
 
-std::string formatsHelp() {
+std::string exportFormatsHelp() {
     std::string text;
     for (const ExportFormat& format : exportFormats())
         text += fmt::format("{}{} ({})", text.empty() ? "" : ", ", format.name, format.what);
@@ -49,7 +49,7 @@ void addExportCommand(CLI::App& app, CommandAction& action) {
     CLI::App* command = app.add_subcommand("export", "A session in the format of another tool");
     const auto arguments = std::make_shared<ExportArguments>();
     command->add_option("SESSION", arguments->session, "A session file")->required();
-    command->add_option("--format", arguments->format, formatsHelp())->required()->type_name("F");
+    command->add_option("--format", arguments->format, exportFormatsHelp())->required()->type_name("F");
     command->add_option("--out", arguments->out, "The file; text ending in .gz is packed; for csv also a folder")
         ->required()
         ->type_name("OUT");

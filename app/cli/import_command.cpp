@@ -77,7 +77,7 @@ int import(const ImportArguments& arguments) {
     return 0;
 }
 
-std::string formatsHelp() {
+std::string importFormatsHelp() {
     std::string text = "auto, or";
     for (const ImportFormat& format : importFormats())
         text += fmt::format("{} {} ({})", text.ends_with("or") ? "" : ",", format.name, format.what);
@@ -93,7 +93,7 @@ void addImportCommand(CLI::App& app, CommandAction& action) {
     command->add_option("--out", arguments->out, "The session; appends where it exists")
         ->required()
         ->type_name("S.esdb");
-    command->add_option("--format", arguments->format, formatsHelp())->capture_default_str();
+    command->add_option("--format", arguments->format, importFormatsHelp())->capture_default_str();
     command->add_flag("--keep-warmup", arguments->options.keepWarmUp,
                       "Also the tokens that look like an engine's warm-up: long runs with the same routing");
     ImportOptions& options = arguments->options;

@@ -80,7 +80,7 @@ void checkFormat(const std::string& out) {
 }
 
 /// The run to show. Throws UsageError naming the runs that the session has.
-RunId chosenRun(const SessionModel& session, int asked) {
+RunId shownRun(const SessionModel& session, int asked) {
     if (session.runs().empty())
         throw BadInputError(fmt::format("The session {} holds no run.", session.file().toStdString()));
     if (asked == 0) return session.runs().back().id;
@@ -135,7 +135,8 @@ int render(const RenderArguments& arguments) {
 
     SessionModel session;
     session.open(QString::fromStdString(arguments.session));
-    session.setCurrentRun(chosenRun(session, arguments.run));
+    session.setCurrentRun(shownRun(session, arguments.run));
+    session.finishReading();
     checkLayer(session, arguments.layer);
     SelectionModel selection;
     const std::unique_ptr<View> view(entry.make(session, selection, nullptr));

@@ -12,6 +12,7 @@
 
 #include "app/cli/engine_arguments.h"
 #include "app/cli/replay_output.h"
+#include "app/cli/run_choice.h"
 #include "engine/base/error.h"
 #include "engine/offload/policy_registry.h"
 #include "profiler/analysis/prepared_tables.h"
@@ -36,17 +37,6 @@ Settle settleOf(const ReplayArguments& arguments, const RunEntry& run) {
     // Routing of other engines, from their files or told through NVTX: how they keep experts is not known.
     const std::string& policy = run.description.policy;
     return policy == "imported" || policy == "recorded" ? Settle::Layer : Settle::Admit;
-}
-
-/// The run asked for, else the last one that recorded routing.
-RunId chosenRun(const SessionReader& reader, int wanted) {
-    if (wanted != 0) return reader.run(RunId(wanted)).id;
-    const std::vector<RunEntry> runs = reader.runs();
-    const auto last = std::ranges::find_if(runs.rbegin(), runs.rend(),
-                                           [](const RunEntry& run) { return run.description.record.routing; });
-    if (last == runs.rend())
-        throw BadInputError(fmt::format("{} holds no run with routing: record one.", reader.file().string()));
-    return last->id;
 }
 
 std::string policiesOf(const ReplayArguments& arguments, const RunEntry& run) {
@@ -98,7 +88,9 @@ std::vector<ReplayCase> casesOf(const ReplayArguments& arguments, const ReplayBe
 
 std::unique_ptr<ReplayBench> load(const ReplayArguments& arguments, const std::string& session) {
     const SessionReader reader(session);
-    RecordedRun run = readRecordedRun(reader, chosenRun(reader, arguments.run));
+    const auto routed = [](const RunEntry& entry) { return entry.description.record.routing; };
+    RecordedRun run =
+        readRecordedRun(reader, chosenRun(reader, arguments.run, routed, "run with routing: record one.").id);
     PreparedData prepared = arguments.prepared.empty() ? calibratedTables(reader, run.entry.description)
                                                        : PreparedData::load(arguments.prepared);
     if (arguments.cost != "measured") run.times = readCostFile(arguments.cost, run.trace);

@@ -81,7 +81,7 @@ void RouteTraceRows::readHeader() {
         } else if (text.starts_with("# layer=")) {
             readLayer(std::string_view(text).substr(1));
         } else if (!text.starts_with('#')) {
-            m_hasDropped = text == std::string(kColumns) + ",dropped";
+            m_hasDropped = text == fmt::format("{},dropped", kColumns);
             if (!m_hasDropped && text != kColumns)
                 refuse(m_line, fmt::format("does not name the columns {}", kColumns));
             finishModel();
