@@ -75,7 +75,8 @@ struct DeepLayer {
 /// What a deep capture of a run gives.
 struct DeepAggregates {
     DeepCaptureOptions options;
-    std::vector<DeepLayer> layers;  ///< those taken, ascending
+    std::int32_t modelLayers = 0, topK = 0;  ///< of the model
+    std::vector<DeepLayer> layers;           ///< those taken, ascending
 };
 
 }  // namespace expertscope

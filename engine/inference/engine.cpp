@@ -58,6 +58,22 @@ EngineOptions withCosts(EngineOptions options, const Checkpoint& checkpoint, con
     return options;
 }
 
+DiagnosticRecord deepDiagnostic(const DeepCapture& deep) {
+    const DeepCaptureOptions& taken = deep.result().options;
+    const bool all = taken.lastToken == DeepCaptureOptions{}.lastToken;
+    const std::string tokens =
+        all ? fmt::format("the tokens from {} on", taken.firstToken.value())
+            : fmt::format("the tokens {} to {}", taken.firstToken.value(), taken.lastToken.value());
+    return {
+        .time = sessionNow(),
+        .name = "deep_capture",
+        .severity = Severity::Warning,
+        .sentence = fmt::format("Every expert of the layers {} to {} ran on {} beside the normal step: times and "
+                                "speeds of this run are not representative, and it took {:.1f} MiB beside the budget.",
+                                taken.firstLayer.value(), taken.lastLayer.value(), tokens,
+                                static_cast<double>(deep.memory().count()) / (1 << 20))};
+}
+
 ExpertCacheOptions cacheOptions(const EngineOptions& options) {
     return {.policy = options.policy,
             .eviction = options.eviction,
@@ -85,6 +101,8 @@ struct Engine::Impl {
           logits(static_cast<std::size_t>(kLogitsChunk) * static_cast<std::size_t>(model.config().vocabulary)),
           probabilities(static_cast<std::size_t>(model.config().vocabulary)) {
         listenForRanges();
+        forward.limit(options.limits);
+        if (options.deep) forward.capture(deep.emplace(model, math, *options.deep));
     }
 
     void checkIds(std::span<const std::int32_t> ids) const;
@@ -103,6 +121,7 @@ struct Engine::Impl {
     EngineOptions options;
     ExpertCache experts;
     Forward forward;
+    std::optional<DeepCapture> deep;
     std::vector<float> logits;         ///< [kLogitsChunk, V]
     std::vector<float> probabilities;  ///< [V], scratch
 
@@ -148,9 +167,12 @@ void Engine::start() {
         self.observer.onLane({LaneId(worker), LaneRole::Worker, fmt::format("worker {}", worker)});
     self.forward.start();
     self.experts.start();
+    if (self.deep) self.observer.onDiagnostic(deepDiagnostic(*self.deep));
 }
 
 void Engine::tapRouters(RouterTap tap) { m_impl->forward.tap(std::move(tap)); }
+
+const DeepAggregates* Engine::deepCapture() const { return m_impl->deep ? &m_impl->deep->result() : nullptr; }
 
 void Engine::requestStop() noexcept { m_impl->stop.store(true); }
 
@@ -259,6 +281,7 @@ void Engine::score(std::span<const std::int32_t> ids, const LogitsSink& sink) {
 RunSummary Engine::finish() {
     Impl& self = *m_impl;
     self.experts.finish();
+    if (self.deep) self.deep->finish();
     RunSummary& summary = self.summary;
     self.experts.summarize(summary);
     summary.routing = self.forward.routingChanges();

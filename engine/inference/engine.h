@@ -9,8 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/deep_aggregates.h"
 #include "engine/base/events.h"
 #include "engine/base/run_facts.h"
+#include "engine/inference/routing_limits.h"
 #include "engine/inference/sampler.h"
 #include "engine/model/checkpoint.h"
 #include "engine/model/tokenizer.h"
@@ -35,6 +37,10 @@ struct EngineOptions {
     /// What a policy that decides by costs goes by; measured on construction where they are not known.
     OffloadCosts costs{};
     bool countRouting = false;  ///< RunSummary::routing, where the policy is approximate
+    /// Every expert of layers runs on the true inputs of tokens, beside the normal step, whose logits and residency it
+    /// leaves alone; the run's times are no measure then.
+    std::optional<DeepCaptureOptions> deep{};
+    RoutingLimits limits{};  ///< the model does with less
 };
 
 /// Gets a layer's normalised router inputs [tokens, H] and its router logits [tokens, E], of positions in order.
@@ -90,6 +96,8 @@ public:
     void tapRouters(RouterTap tap);
     /// Ends the run: outstanding prefetches are cancelled, the last records told. Gives the run's counts and times.
     RunSummary finish();
+    /// What the deep capture gave, once the run is finished; null where none was asked for.
+    const DeepAggregates* deepCapture() const;
     /// From any thread or signal handler: generation stops after the current token.
     void requestStop() noexcept;
 

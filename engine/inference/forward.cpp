@@ -76,6 +76,18 @@ void Forward::start() {
     if (m_nearMemory) m_observer->onLane({NearMemory::kLane, LaneRole::NearMemory, "near memory"});
 }
 
+void Forward::limit(const RoutingLimits& limits) {
+    if (!limits.any()) return;
+    m_limiter.emplace(*m_config, limits);
+    if (!m_limiter->drops()) return;
+    if (m_experts->revises())
+        throw UsageError(
+            fmt::format("Policy '{}' changes choices itself: a weight threshold goes with policies that "
+                        "leave the routing alone.",
+                        m_experts->policy().name));
+    m_firstChosen.resize(m_chosen.size());
+}
+
 void Forward::reserve(int positions) {
     m_cache.reserve(positions);
     m_blockMs.resize(static_cast<std::size_t>(m_config->layers));
@@ -109,6 +121,7 @@ void Forward::run(const StepInput& input) {
         if (m_record.routing) tellSelections(layer, input);
         if (m_experts->countsRouting()) countRouting(layer, tokens);
         endPart(whole, false);
+        if (m_deep) captureRows(layer, input);
     }
     if (m_shadow && m_shadow->due(sessionNow())) tellShadows();
 }
@@ -241,6 +254,10 @@ void Forward::choose(int layer, int tokens) {
     if (!byPreGate || ownWidth > 0)
         m_math.linear(m_weights.layers[static_cast<std::size_t>(layer)].gate, m_normed.data(), tokens,
                       m_routerLogits.data());
+    if (m_limiter) {
+        m_limiter->hide(LayerIndex(layer), tokens, m_routerLogits);
+        m_limiter->hide(LayerIndex(layer), tokens, ahead);
+    }
     if (ownWidth > 0) m_predictors.setOwnGate(m_routerLogits.data(), std::min(ownWidth, c.experts));
     if (byPreGate) std::swap(m_routerLogits, ahead);
     const bool ownWeights = m_experts->weighsByOwnGate();
@@ -257,7 +274,11 @@ void Forward::choose(int layer, int tokens) {
             weighExperts(kernels, ownWeights ? m_ownLogits.data() + t * c.experts : own, c.experts, c.topK, c.normTopK,
                          m_routerScratch.data(), chosen, weights);
     }
-    std::fill_n(m_actions.begin(), tokens * c.topK, SelectionAction::Run);
+    const auto choices = static_cast<std::size_t>(tokens) * static_cast<std::size_t>(c.topK);
+    std::fill_n(m_actions.begin(), choices, SelectionAction::Run);
+    if (!m_limiter || !m_limiter->drops()) return;
+    std::copy_n(m_chosen.begin(), choices, m_firstChosen.begin());
+    m_limiter->drop({m_chosen.data(), choices}, {m_weightsChosen.data(), choices}, {m_actions.data(), choices});
 }
 
 /// Lets the policy drop, substitute or re-weight what was chosen.
@@ -431,6 +452,17 @@ void Forward::combine(int tokens) {
         }
         m_math.kernels().addScaled(1.0F, sum, c.hidden, m_hidden.data() + t * c.hidden);
     }
+}
+
+void Forward::captureRows(int layer, const StepInput& input) {
+    m_deep->keep({.layer = LayerIndex(layer),
+                  .firstToken = input.firstToken,
+                  .tokens = static_cast<int>(input.ids.size()),
+                  .inputs = m_normed.data(),
+                  .logits = m_routerLogits.data(),
+                  .chosen = m_chosen.data(),
+                  .weights = m_weightsChosen.data(),
+                  .hidden = m_hidden.data()});
 }
 
 void Forward::countRouting(int layer, int tokens) {

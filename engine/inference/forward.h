@@ -9,12 +9,14 @@
 #include <vector>
 
 #include "engine/base/annotation.h"
+#include "engine/inference/deep_capture.h"
 #include "engine/inference/dense_weights.h"
 #include "engine/inference/engine.h"
 #include "engine/inference/kv_cache.h"
 #include "engine/inference/layer_predictors.h"
 #include "engine/inference/near_memory.h"
 #include "engine/inference/parallel_math.h"
+#include "engine/inference/routing_limits.h"
 #include "engine/inference/shadow_predictions.h"
 #include "engine/offload/expert_cache.h"
 
@@ -50,6 +52,10 @@ public:
     Nanoseconds waitedInPlace() const { return m_waitedInPlace; }
     /// See Engine::tapRouters().
     void tap(RouterTap tap) { m_tap = std::move(tap); }
+    /// From now on `deep` gets the rows of every layer, after the layer's normal step; it outlives this.
+    void capture(DeepCapture& deep) { m_deep = &deep; }
+    /// From now on layers choose within `limits`. Throws UsageError for what the model or the policy cannot do.
+    void limit(const RoutingLimits& limits);
     /// [layers] milliseconds of the layer's block in each decode step.
     const std::vector<std::vector<double>>& blockMs() const { return m_blockMs; }
     /// How routing was changed so far; counted where the expert cache was asked to.
@@ -91,6 +97,7 @@ private:
     void groupByExpert(int uses);
     void runTask(const ExpertTask& task, int layer, const StepInput& input, int worker);
     void combine(int tokens);
+    void captureRows(int layer, const StepInput& input);
     void tellSelections(int layer, const StepInput& input);
     void checkFinite(const float* rows, int tokens, int layer, const char* part) const;
     /// A part of the step that begins at `began`…
@@ -115,6 +122,8 @@ private:
     Nanoseconds m_waitedInPlace;
 
     RouterTap m_tap;
+    DeepCapture* m_deep = nullptr;
+    std::optional<RoutingLimiter> m_limiter;
 
     std::vector<float> m_hidden;        ///< [tokens, H] the residual stream
     std::vector<float> m_normed;        ///< [tokens, H]
@@ -127,7 +136,7 @@ private:
     std::array<std::vector<float>, LayerPredictors::kFarthest + 1> m_aheadLogits;
     std::vector<float> m_probabilities;      ///< [tokens, E] of the own gate; where the policy revises
     std::vector<SelectionAction> m_actions;  ///< [tokens, k]
-    std::vector<ExpertId> m_firstChosen;     ///< [tokens, k] before the policy revised; where it does
+    std::vector<ExpertId> m_firstChosen;     ///< [tokens, k] before the policy revised or limits dropped; where they do
     std::vector<ExpertId> m_chosen;          ///< [tokens, k]
     std::vector<float> m_weightsChosen;      ///< [tokens, k]
     std::vector<float> m_expertOutputs;      ///< [tokens, k, H]

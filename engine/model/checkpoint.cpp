@@ -68,16 +68,20 @@ public:
             need(layer + "self_attn.o_proj.weight", {c.hidden, queries});
             need(layer + "self_attn.q_norm.weight", {c.headDim});
             need(layer + "self_attn.k_norm.weight", {c.headDim});
-            need(layer + "mlp.gate.weight", {c.experts, c.hidden});
+            need(layer + "mlp.gate.weight", {c.experts, c.expertInputs()});
+            if (c.subTokens > 1) {
+                need(layer + "mlp.multi_head_layer.weight", {c.hidden, c.hidden});
+                need(layer + "mlp.merge_layer.weight", {c.hidden, c.hidden});
+            }
             if (c.preGates && l + 1 < c.layers) need(layer + "mlp.pre_gate.weight", {c.experts, c.hidden});
         }
     }
 
     ExpertPlacement placeExpert(const ModelConfig& c, std::int32_t layer, std::int32_t expert) const {
         const std::string prefix = fmt::format("model.layers.{}.mlp.experts.{}.", layer, expert);
-        const TensorInfo& gate = need(prefix + "gate_proj.weight", {c.expertWidth, c.hidden});
-        const TensorInfo& up = need(prefix + "up_proj.weight", {c.expertWidth, c.hidden});
-        const TensorInfo& down = need(prefix + "down_proj.weight", {c.hidden, c.expertWidth});
+        const TensorInfo& gate = need(prefix + "gate_proj.weight", {c.expertWidth, c.expertInputs()});
+        const TensorInfo& up = need(prefix + "up_proj.weight", {c.expertWidth, c.expertInputs()});
+        const TensorInfo& down = need(prefix + "down_proj.weight", {c.expertInputs(), c.expertWidth});
         if (gate.type != up.type || gate.type != down.type) {
             throw BadInputError(
                 fmt::format("The matrices of expert {} in layer {} are of different types ({}, {}, {}), "
@@ -192,6 +196,15 @@ ModelFacts Checkpoint::facts() const {
     facts.totalExpertBytes = totalExpertBytes();
     facts.hasPreGates = m_config.preGates;
     return facts;
+}
+
+Checkpoint Checkpoint::choosing(int topK) const {
+    if (topK < 1 || topK > m_config.experts)
+        throw UsageError(fmt::format("'{}' has {} experts a layer: choose from 1 to {} of them a token, not {}.",
+                                     m_name, m_config.experts, m_config.experts, topK));
+    Checkpoint other = *this;
+    other.m_config.topK = topK;
+    return other;
 }
 
 }  // namespace expertscope

@@ -26,6 +26,9 @@ struct ModelConfig {
     std::int32_t experts = 0;      ///< E, routed experts a layer
     std::int32_t topK = 0;         ///< k
     std::int32_t expertWidth = 0;  ///< I
+    /// Sub-tokens that a token is split into around the experts, each of which is routed alone (Multi-Head MoE, arXiv
+    /// 2404.15045): layers then have mlp.multi_head_layer.weight and mlp.merge_layer.weight [H, H]. 1: not split.
+    std::int32_t subTokens = 1;
     std::int32_t context = 0;      ///< max_position_embeddings
     bool normTopK = true;
     float normEps = 1e-6F;
@@ -33,6 +36,8 @@ struct ModelConfig {
     bool tiedHead = false;
     bool preGates = false;  ///< layers 0…L−2 have mlp.pre_gate.weight [E, H]
     std::int32_t bosId = -1, eosId = -1;
+
+    std::int32_t expertInputs() const { return hidden / subTokens; }  ///< of the router, too
 };
 
 /// Bytes of a file.
@@ -47,9 +52,9 @@ struct FileRange {
 struct ExpertPlacement {
     std::vector<FileRange> ranges;
     std::int64_t bytes = 0;       ///< sum of the ranges
-    std::int64_t gateOffset = 0;  ///< gate_proj [I, H]
-    std::int64_t upOffset = 0;    ///< up_proj [I, H]
-    std::int64_t downOffset = 0;  ///< down_proj [H, I]
+    std::int64_t gateOffset = 0;  ///< gate_proj [I, inputs]
+    std::int64_t upOffset = 0;    ///< up_proj [I, inputs]
+    std::int64_t downOffset = 0;  ///< down_proj [inputs, I]
     ElementType type = ElementType::BF16;
 };
 
@@ -71,6 +76,8 @@ public:
     Bytes expertBytes() const;  ///< of one expert; all are equal
     Bytes totalExpertBytes() const;
     ModelFacts facts() const;  ///< gateDiversity left empty
+    /// The same checkpoint as a model that chooses `topK` experts a token. Throws UsageError where it has not so many.
+    Checkpoint choosing(int topK) const;
 
 private:
     Checkpoint() = default;
