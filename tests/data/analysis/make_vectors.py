@@ -532,6 +532,20 @@ def vocabulary_tokens(run: Run, role: str, least: int, top: int) -> dict:
     return {"columns": ["layer", "expert", "id", "text", "count", "id_tokens", "share", "random_share"], "rows": rows}
 
 
+def chosen_experts(run: Run, first: int, tokens: int) -> dict:
+    rows = []
+    for layer in range(LAYERS):
+        held: dict = {}
+        for t in sorted(run.layers[layer]):
+            row = run.layers[layer][t]
+            follows = t - 1 in run.layers[layer] and run.request[t] == run.request[t - 1]
+            held = {e: (held.get(e, 0) if follows else 0) + 1 for e, _ in row.values()}
+            if first <= t < first + tokens:
+                rows += [[layer, t, f"t{run.id[t]}", slot, e, w, held[e], EXPERTS / (EXPERTS - TOP_K)]
+                         for slot, (e, w) in sorted(row.items())]
+    return {"columns": ["layer", "token", "text", "slot", "expert", "weight", "in_a_row", "random_in_a_row"], "rows": rows}
+
+
 def saturation(run: Run, other: Run) -> dict:
     rows = []
     for layer in range(LAYERS):
@@ -748,6 +762,7 @@ def main() -> None:
         "vocabulary:least=3": vocabulary(every, 3),
         "vocabulary-tokens:least=2:top=3": vocabulary_tokens(every, "input", 2, 3),
         "vocabulary-tokens:least=2:top=2:of=predicted": vocabulary_tokens(every, "predicted", 2, 2),
+        "chosen-experts:first=3:tokens=30": chosen_experts(every, 3, 30),
         "saturation": saturation(every, Run(other_trace(trace))),
         "activation-ratio": activation_ratio(every),
         "request-reuse": request_reuse(every),

@@ -188,6 +188,19 @@ def gate_similarity(model: list) -> dict:
     return table(["layer", "expert_a", "expert_b", "router"], rows, 1e-9)
 
 
+def weight_importance(model: list) -> dict:
+    rows = []
+    for i, layer in enumerate(model):
+        units = [unit for _, unit in units_of(layer, False)[:EXPERTS]]
+        for e, x in enumerate(units):
+            alike = [whole(x, y, m) for m in MATRICES for y in units if y is not x]
+            singular = [np.linalg.svd(x[m], compute_uv=False) for m in MATRICES]
+            ranks = [(s**2).sum() / s[0] ** 2 for s in singular]
+            norm = np.sqrt(sum((x[m] ** 2).sum() for m in MATRICES))
+            rows.append([i, e, 1 - np.mean(alike), np.linalg.norm(layer["router"][e].astype(np.float64)), norm, np.mean(ranks)])
+    return table(["layer", "expert", "distinctness", "router_norm", "weight_norm", "stable_rank"], rows, 1e-4)
+
+
 def modified_scores(values: np.ndarray) -> np.ndarray:
     away = values - np.median(values)
     mad = stats.median_abs_deviation(values)
@@ -357,6 +370,7 @@ def main() -> None:
             "neuron-pca": neurons,
             f"neuron-pca-points:layer={LAYERS - 2}": points,
         }
+    expected["plain"]["weight-importance"] = weight_importance(model)
     expected["plain"]["gate-similarity"] = gate_similarity(model)
     expected["plain"]["gate-regression"] = gate_regression(model)
     expected["plain"]["neuron-matching:pairs=100"] = neuron_matching(model)

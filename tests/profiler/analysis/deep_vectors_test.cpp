@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The analyses of a deep capture against numpy and scipy (tests/data/analysis/deep/make_deep.py): from every expert's
+// outputs through the sums and the session to the tables.
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include <gmock/gmock.h>
+
+#include "engine/base/error.h"
+#include "engine/compute/kernels.h"
+#include "engine/compute/thread_pool.h"
+#include "engine/inference/deep_sums.h"
+#include "profiler/analysis/deep/deep_session.h"
+#include "profiler/analysis/deep/expert_importance.h"
+#include "profiler/analysis/deep/norm_score.h"
+#include "storage/deep_arrays.h"
+#include "storage/session_writer.h"
+#include "tests/profiler/analysis/vector_fixture.h"
+#include "tests/storage/sample_records.h"
+
+namespace expertscope {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+std::vector<float> floats(const json& values) {
+    std::vector<float> out;
+    for (const json& value : values)
+        out.push_back(value.is_null() ? std::numeric_limits<float>::quiet_NaN() : value.get<float>());
+    return out;
+}
+
+/// A layer of capture.json as the engine makes it, its tokens in two blocks.
+DeepLayer layerOf(const json& capture, const json& made) {
+    const int experts = capture["experts"], hidden = capture["hidden"];
+    DeepLayer layer = emptyDeepLayer(LayerIndex(made["layer"]), experts, capture["neurons"]);
+    const auto index = made["index"].get<std::vector<std::int32_t>>();
+    const std::vector<float> logits = floats(made["logits"]), weights = floats(made["weights"]),
+                             outputs = floats(made["outputs"]);
+    ThreadPool pool(2);
+    DeepSums sums(ParallelMath(Kernels::vectorised(), pool), experts, hidden);
+    const std::size_t cut = 4;
+    for (const auto& [first, count] : {std::pair(std::size_t{0}, cut), std::pair(cut, index.size() - cut)}) {
+        const auto part = [&](const std::vector<float>& values) {
+            const std::size_t width = values.size() / index.size();
+            return std::span(values).subspan(first * width, count * width);
+        };
+        sums.add({.tokens = static_cast<int>(count),
+                  .experts = experts,
+                  .hidden = hidden,
+                  .index = std::span(index).subspan(first, count),
+                  .logits = part(logits),
+                  .weights = part(weights),
+                  .outputs = part(outputs)},
+                 capture["examples"], layer);
+    }
+    layer.neuronActive = made["neuron_active"].get<std::vector<double>>();
+    layer.neuronSum = made["neuron_sum"].get<std::vector<double>>();
+    layer.chosenActive = made["chosen_active"].get<std::vector<double>>();
+    layer.hiddenMax = {made["hidden_max"].get<double>()};
+    return layer;
+}
+
+DeepAggregates captured() {
+    const json capture = analysisData("deep/capture.json");
+    DeepAggregates deep;
+    deep.options = {LayerIndex(0), LayerIndex(4), TokenIndex(20), TokenIndex(28), capture["examples"]};
+    deep.modelLayers = capture["model_layers"];
+    deep.topK = capture["top_k"];
+    for (const json& layer : capture["layers"])
+        deep.layers.push_back(layerOf(capture, layer));
+    return deep;
+}
+
+AnalysisTable analyse(const std::string& text, const DeepAggregates* deep, const RunRouting* routing = nullptr) {
+    AnalysisInput input;
+    input.deep = deep;
+    input.routing = routing;
+    return runAnalysis(analysisInfo(analysisCatalogue(), text), text, input);
+}
+
+std::vector<std::string> deepAnalyses() {
+    std::vector<std::string> names;
+    for (const AnalysisInfo& info : analysisCatalogue())
+        if (info.source == AnalysisSource::Deep) names.push_back(info.name);
+    return names;
+}
+
+TEST(DeepAnalyses, AgreeWithNumpyAfterTheirWayThroughASession) {
+    const TemporaryFolder folder;
+    SessionWriter(folder / "s.esdb").close();
+    keepDeepCapture(folder / "s.esdb", RunId(3), captured());
+    const auto deep = readDeepCapture(folder / "s.esdb", RunId(3));
+    ASSERT_TRUE(deep);
+    EXPECT_EQ(deep->options, captured().options);
+    EXPECT_FALSE(readDeepCapture(folder / "s.esdb", RunId(1)));
+    std::set<std::string> compared;
+    const json all = analysisData("deep/expected.json");
+    for (const auto& [text, expected] : all.items()) {
+        expectTable(analyse(text, &*deep), expected, text);
+        compared.insert(text.substr(0, text.find(':')));
+    }
+    EXPECT_THAT(deepAnalyses(), testing::UnorderedElementsAreArray(compared));
+}
+
+TEST(DeepAnalyses, SayWhereThereIsNoCaptureAndWhereNoTokenWasTaken) {
+    const RunRouting routing = vectorRouting();
+    DeepAggregates nothing = captured();
+    for (DeepLayer& layer : nothing.layers)
+        layer = emptyDeepLayer(layer.layer, layer.experts, layer.neurons);
+    for (const std::string& name : deepAnalyses()) {
+        const AnalysisTable without = analyse(name, nullptr, &routing);
+        EXPECT_TRUE(without.rows.empty()) << name;
+        EXPECT_FALSE(without.columns.empty()) << name;
+        EXPECT_THAT(without.counted, HasSubstr("recorded without a deep capture"));
+        EXPECT_THROW(analyse(name, nullptr), UsageError) << name << " of a model";
+        const AnalysisTable empty = analyse(name, &nothing);
+        EXPECT_THAT(empty.counted, HasSubstr("Nothing was counted")) << name;
+    }
+    EXPECT_THROW(analyse("importance:layer=2", nullptr), UsageError);
+    const DeepAggregates deep = captured();
+    EXPECT_THROW(analyse("importance:layer=2", &deep), UsageError) << "not captured";
+}
+
+TEST(DeepAnalyses, GiveTheViewsTheExamplesOfALayer) {
+    const DeepAggregates deep = captured();
+    const std::vector<TokenNorms> tokens = tokenNorms(deep.layers[1]);
+    ASSERT_EQ(tokens.size(), 4U);
+    EXPECT_EQ(tokens[2].token, TokenIndex(22));
+    EXPECT_EQ(tokens[2].norm[4], 0) << "the expert of zeros";
+    EXPECT_NEAR(tokens[2].score[0] + tokens[2].score[1] + tokens[2].score[2] + tokens[2].score[3] + tokens[2].score[4] +
+                    tokens[2].score[5],
+                1, 1e-6);
+    EXPECT_EQ(std::ranges::count_if(tokens[2].weight, [](double weight) { return weight > 0; }), 2);
+    const std::vector<SuperExpert> super = superExperts(deep.layers, deep.modelLayers);
+    ASSERT_EQ(super.size(), 1U);
+    EXPECT_EQ(super[0].expert, (ExpertRef{LayerIndex(1), ExpertId(5)}));
+    EXPECT_THROW(importanceScore("beauty"), UsageError);
+}
+
+TEST(DeepSession, RefusesArraysThatDoNotFit) {
+    const TemporaryFolder folder;
+    SessionWriter(folder / "s.esdb").close();
+    const auto damaged = [&](auto change) {
+        keepDeepCapture(folder / "s.esdb", RunId(1), captured());
+        std::vector<DeepArray> arrays = deepArrays(folder / "s.esdb", RunId(1));
+        change(arrays);
+        keepDeepArrays(folder / "s.esdb", RunId(1), arrays);
+    };
+    damaged([](std::vector<DeepArray>& arrays) {
+        std::erase_if(arrays, [](const DeepArray& array) { return array.name == "score_sum"; });
+    });
+    EXPECT_THROW(readDeepCapture(folder / "s.esdb", RunId(1)), BadInputError) << "one is missing";
+    damaged([](std::vector<DeepArray>& arrays) {
+        for (DeepArray& array : arrays)
+            if (array.name == "rank_counts") array = {array.layer, array.name, 2, 2, {1, 2, 3, 4}};
+    });
+    EXPECT_THROW(readDeepCapture(folder / "s.esdb", RunId(1)), BadInputError) << "one is smaller";
+    damaged([](std::vector<DeepArray>& arrays) {
+        for (DeepArray& array : arrays)
+            if (array.name == "example_scores") array = {array.layer, array.name, 1, 6, {1, 2, 3, 4, 5, 6}};
+    });
+    EXPECT_THROW(readDeepCapture(folder / "s.esdb", RunId(1)), BadInputError) << "one has fewer examples";
+    damaged([](std::vector<DeepArray>& arrays) { arrays[0].rows = 7; });
+    EXPECT_THROW(deepArrays(folder / "s.esdb", RunId(1)), BadInputError) << "not as long as its shape";
+}
+
+}  // namespace
+}  // namespace expertscope
