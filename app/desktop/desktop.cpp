@@ -3,11 +3,11 @@
 
 #include <QApplication>
 #include <QSettings>
-#include <QStyleFactory>
 
 #include "app/desktop/main_window.h"
 #include "app/desktop/recent_sessions.h"
 #include "app/view_catalogue.h"
+#include "views/base/window_style.h"
 
 namespace expertscope {
 
@@ -18,7 +18,7 @@ int runDesktop(QApplication& application, const QStringList& sessions) {
     QApplication::setApplicationVersion(EXPERTSCOPE_VERSION);
     // Asked before our own palette replaces the system's.
     const bool dark = QApplication::palette().color(QPalette::Window).lightness() < 128;
-    QApplication::setStyle(QStyleFactory::create("Fusion"));
+    QApplication::setStyle(new WindowStyle);
 
     QSettings settings;
     MainWindow window(settings, QApplication::applicationFilePath(), viewCatalogue(),

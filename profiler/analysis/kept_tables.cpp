@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/base/error.h"
 #include "storage/analysis_results.h"
 
 namespace expertscope {
@@ -73,6 +74,18 @@ std::optional<AnalysisTable> keptTable(const std::filesystem::path& session, con
         if (cells.size() != table.columns.size()) return std::nullopt;
     }
     return table;
+}
+
+AnalysisTable keptOrMade(const std::filesystem::path& session, const std::string& subject, const AnalysisInfo& info,
+                         const std::string& text, const std::function<AnalysisTable()>& make) {
+    if (auto kept = keptTable(session, subject, info, text)) return std::move(*kept);
+    AnalysisTable made = make();
+    try {
+        keepTable(session, subject, info, text, made);
+    } catch (const FailedError&) {
+        // Who may not write the session still may look at it.
+    }
+    return made;
 }
 
 }  // namespace expertscope

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -27,5 +28,10 @@ void keepTable(const std::filesystem::path& session, const std::string& subject,
 /// no session.
 std::optional<AnalysisTable> keptTable(const std::filesystem::path& session, const std::string& subject,
                                        const AnalysisInfo& info, const std::string& text);
+
+/// The kept table; else what `make` gives, kept for who asks next. A session that cannot be written is no failure: its
+/// tables are made again each time.
+AnalysisTable keptOrMade(const std::filesystem::path& session, const std::string& subject, const AnalysisInfo& info,
+                         const std::string& text, const std::function<AnalysisTable()>& make);
 
 }  // namespace expertscope

@@ -6,6 +6,7 @@
 
 #include "views/base/draw_list_plottable.h"
 #include "views/base/empty_state.h"
+#include "views/base/heat_plot.h"
 #include "views/base/legend_strip.h"
 #include "views/base/plot_style.h"
 #include "views/base/theme.h"
@@ -52,7 +53,10 @@ bool Chart::isMissing() const { return !m_empty->isHidden(); }
 QString Chart::missing() const { return isMissing() ? m_empty->sentence() : QString(); }
 
 void Chart::setTheme(const Theme& theme) {
-    applyTheme(*m_plot, theme);
+    if (auto* heat = qobject_cast<HeatPlot*>(m_plot))
+        heat->setTheme(theme);
+    else
+        applyTheme(*m_plot, theme);
     m_legend->setTheme(theme);
     m_empty->setTheme(theme);
 }

@@ -33,7 +33,7 @@ public:
     void setMissing(const QString& sentence, const QString& hint = {});
     bool isMissing() const;
     QString missing() const;
-    void setTheme(const Theme& theme);
+    virtual void setTheme(const Theme& theme);
 
 private:
     QLabel* m_heading;

@@ -44,8 +44,13 @@ QRgb ColorScale::color(double value) const {
     return m_map == Map::Signed ? m_theme->signedMap(2 * t - 1) : m_theme->sequential(t);
 }
 
-QSize ColorScale::minimumOuterSizeHint() const { return {kWidth, 60}; }
-QSize ColorScale::maximumOuterSizeHint() const { return {kWidth, QWIDGETSIZE_MAX}; }
+void ColorScale::setShown(bool shown) {
+    m_shown = shown;
+    setVisible(shown);
+}
+
+QSize ColorScale::minimumOuterSizeHint() const { return {m_shown ? kWidth : 0, 60}; }
+QSize ColorScale::maximumOuterSizeHint() const { return {m_shown ? kWidth : 0, QWIDGETSIZE_MAX}; }
 
 QString ColorScale::text(double value) const { return m_format ? m_format(value) : numberText(value); }
 

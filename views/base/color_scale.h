@@ -31,6 +31,8 @@ public:
     void setCaption(const QString& measure, const QString& aggregate = {});
     /// How the bar's numbers are written; numberText() where not set.
     void setFormat(std::function<QString(double)> format) { m_format = std::move(format); }
+    /// A bar that is not shown takes no room: maps side by side may share one.
+    void setShown(bool shown);
     void setTheme(const Theme& theme) { m_theme = &theme; }
     /// Marks a value (of the cell under the cursor) and repaints this bar alone; nothing removes the mark.
     void setMarked(std::optional<double> value);
@@ -56,6 +58,7 @@ private:
     QString m_measure, m_aggregate;
     std::function<QString(double)> m_format;
     std::optional<double> m_marked;
+    bool m_shown = true;
 };
 
 }  // namespace expertscope

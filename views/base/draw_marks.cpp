@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "views/base/draw_marks.h"
 
+#include <cmath>
+
 namespace expertscope {
 
 double pixelsPerUnitX(const Viewport& v) { return v.range.width() > 0 ? v.pixels.width() / v.range.width() : 0; }
@@ -17,6 +19,12 @@ QRectF pixelBox(const QPointF& at, double pixels, const Viewport& viewport) {
     const double x = pixelsPerUnitX(viewport), y = pixelsPerUnitY(viewport);
     if (x <= 0 || y <= 0) return QRectF(at, QSizeF(0, 0));
     return {at.x() - pixels / 2 / x, at.y() - pixels / 2 / y, pixels / x, pixels / y};
+}
+
+void Polyline::to(const QPointF& at) {
+    const bool finite = std::isfinite(at.y());
+    if (finite && m_last) m_list.lines.push_back({*m_last, at, m_color, m_dashed});
+    m_last = finite ? std::optional(at) : std::nullopt;
 }
 
 }  // namespace expertscope

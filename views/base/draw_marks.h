@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <optional>
+
 #include "views/base/draw_list.h"
 
 namespace expertscope {
@@ -14,5 +16,19 @@ void addOutline(DrawList& list, const QRectF& box, const Viewport& viewport, con
 
 /// A box of so many pixels around a point.
 QRectF pixelBox(const QPointF& at, double pixels, const Viewport& viewport);
+
+/// A line through finite values; gaps stay gaps.
+class Polyline {
+public:
+    Polyline(DrawList& list, const QColor& color, bool dashed = false)
+        : m_list(list), m_color(color), m_dashed(dashed) {}
+    void to(const QPointF& at);
+
+private:
+    DrawList& m_list;
+    QColor m_color;
+    bool m_dashed;
+    std::optional<QPointF> m_last;
+};
 
 }  // namespace expertscope

@@ -14,11 +14,14 @@ namespace {
 
 /// Ticks in the middle of unit cells, labelled with the cell's number.
 class CellTicker : public QCPAxisTicker {
+public:
+    explicit CellTicker(int first) : m_first(first) {}
+
 protected:
     double getTickStep(const QCPRange& range) override { return std::max(1.0, QCPAxisTicker::getTickStep(range)); }
     int getSubTickCount(double) override { return 0; }
     QString getTickLabel(double tick, const QLocale&, QChar, int) override {
-        return QString::number(static_cast<qint64>(std::floor(tick)));
+        return QString::number(m_first + static_cast<qint64>(std::floor(tick)));
     }
     QVector<double> createTickVector(double step, const QCPRange& range) override {
         QVector<double> ticks;
@@ -27,6 +30,9 @@ protected:
             if (cell + 0.5 >= range.lower) ticks.append(cell + 0.5);
         return ticks;
     }
+
+private:
+    int m_first;
 };
 
 void showGridOf(QCPAxisRect* rect, bool visible) {
@@ -42,12 +48,10 @@ HeatPlot::HeatPlot(QWidget* parent) : QCustomPlot(parent), m_rect(axisRect()) {
     m_marks->setLayer(QStringLiteral("overlay"));
     yAxis->setRangeReversed(true);
     for (QCPAxis* axis : {xAxis, yAxis}) {
-        axis->setTicker(QSharedPointer<CellTicker>::create());
         axis->setSubTicks(false);
         axis->setTickLength(0, 4);  // inside they would lie on the cells
     }
-    yAxis->ticker()->setTickCount(16);
-    xAxis->ticker()->setTickCount(20);
+    setFirstCell(0);
     showGridOf(m_rect, false);
     m_rect->setupFullAxesBox(false);
     xAxis2->setTickLabels(false);
@@ -111,6 +115,13 @@ void HeatPlot::setTheme(const Theme& theme) {
 void HeatPlot::setAxisLabels(const QString& x, const QString& y) {
     xAxis->setLabel(x);
     yAxis->setLabel(y);
+}
+
+void HeatPlot::setFirstCell(int number) {
+    for (QCPAxis* axis : {xAxis, yAxis}) {
+        axis->setTicker(QSharedPointer<CellTicker>::create(number));
+        axis->ticker()->setTickCount(axis == xAxis ? 20 : 16);
+    }
 }
 
 void HeatPlot::showAll(double columns, double rows) {

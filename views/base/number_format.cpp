@@ -36,6 +36,11 @@ QString numberText(double value, const QString& unit) {
     return number == kNothing ? number : number + QChar(' ') + unit;
 }
 
+QString hundredthsText(double value) {
+    if (!std::isfinite(value)) return kNothing;
+    return QString::number(std::round(100 * value) / 100 + 0.0, 'f', 2).replace(QChar('-'), QChar(0x2212));
+}
+
 QString percentText(double share) {
     if (!std::isfinite(share)) return kNothing;
     return locale().toString(share * 100, 'f', std::abs(share) >= 0.9995 ? 0 : 1) + QStringLiteral(" %");

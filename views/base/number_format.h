@@ -17,6 +17,8 @@ QString countText(std::int64_t count);
 QString numberText(double value);
 /// Three significant digits and a unit: "812 tok/s".
 QString numberText(double value, const QString& unit);
+/// Two decimals, as a small cell of a map has room for: "0.12", "−0.03"; what is written as nothing has no sign.
+QString hundredthsText(double value);
 /// Share of a whole, 0…1: "25.0 %"; "–" for NaN (0 of 0).
 QString percentText(double share);
 /// part ÷ whole as percentText does.

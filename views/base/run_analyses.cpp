@@ -5,12 +5,19 @@
 #include <limits>
 #include <utility>
 
-#include "engine/base/error.h"
+#include "profiler/analysis/deep/deep_session.h"
 #include "profiler/analysis/kept_tables.h"
 #include "profiler/analysis/run_trace.h"
+#include "views/base/background_job.h"
 #include "views/base/empty_state.h"
 
 namespace expertscope {
+namespace {
+
+/// Chunks that are decoded at once: between two of them the work can be cancelled.
+constexpr int kChunksAtOnce = 16;
+
+}  // namespace
 
 std::optional<RunId> runToCount(EmptyState& empty, const RunTrace* run, const QString& what) {
     const bool chosen = run && !run->selections().empty();
@@ -25,25 +32,36 @@ std::optional<RunId> runToCount(EmptyState& empty, const RunTrace* run, const QS
     return {};
 }
 
+void readRecords(const SessionReader& reader, const RunEntry& run, const JobControl& control,
+                 const std::function<void(const RecordBatch&)>& use) {
+    const auto whole = run.summary ? static_cast<double>(run.summary->selections) : 0;
+    double done = 0;
+    control.at(QStringLiteral("Reading the run…"));
+    ReadCursor cursor;
+    for (RecordBatch batch = reader.readNew(run.id, cursor, kChunksAtOnce); !batch.empty();
+         batch = reader.readNew(run.id, cursor, kChunksAtOnce)) {
+        done += static_cast<double>(batch.selections.size());
+        control.at(QStringLiteral("Reading the run…"), whole > 0 ? std::min(1.0, done / whole) : -1);
+        use(batch);
+    }
+}
+
 RunAnalyses::RunAnalyses(std::filesystem::path session, RunEntry run, std::shared_ptr<const RunRouting> routing)
     : m_session(std::move(session)), m_run(std::move(run)), m_routing(std::move(routing)) {}
 
 AnalysisTable RunAnalyses::table(const std::string& text) const {
     const AnalysisInfo& info = analysisInfo(analysisCatalogue(), text);
-    const bool ended = m_run.state != RunState::Running;
-    const std::string subject = subjectOf(m_run.id);
-    if (ended)
-        if (auto kept = keptTable(m_session, subject, info, text)) return std::move(*kept);
-    AnalysisInput input;
-    input.routing = m_routing.get();
-    AnalysisTable made = runAnalysis(info, text, input);
-    if (!ended) return made;
-    try {
-        keepTable(m_session, subject, info, text, made);
-    } catch (const FailedError&) {
-        // Who may not write the session still may look at it: the result is made again next time.
-    }
-    return made;
+    const auto make = [&] {
+        AnalysisInput input;
+        input.routing = m_routing.get();
+        std::optional<DeepAggregates> deep;
+        if (info.source == AnalysisSource::Deep) deep = readDeepCapture(m_session, m_run.id);
+        input.deep = deep ? &*deep : nullptr;
+        return runAnalysis(info, text, input);
+    };
+    // A deep capture's sums are in the session already.
+    const bool keeps = m_run.state != RunState::Running && info.source == AnalysisSource::Routing;
+    return !keeps ? make() : keptOrMade(m_session, subjectOf(m_run.id), info, text, make);
 }
 
 const AnalysisCell& AnalysisColumns::cell(std::size_t row, std::string_view column) const {
@@ -61,6 +79,13 @@ double AnalysisColumns::real(std::size_t row, std::string_view column) const {
 std::int64_t AnalysisColumns::whole(std::size_t row, std::string_view column) const {
     const auto* number = std::get_if<std::int64_t>(&cell(row, column));
     return number ? *number : 0;
+}
+
+QString AnalysisColumns::word(std::size_t row, std::string_view column) const {
+    const AnalysisCell& value = cell(row, column);
+    if (const auto* text = std::get_if<std::string>(&value)) return QString::fromStdString(*text);
+    if (const auto* number = std::get_if<std::int64_t>(&value)) return QString::number(*number);
+    return {};
 }
 
 }  // namespace expertscope

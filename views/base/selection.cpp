@@ -121,4 +121,9 @@ void SelectionModel::apply(const Selection& selection) {
     emit changed();
 }
 
+std::optional<int> expertIn(const Selection& selection, int layer) {
+    if (!selection.expert || (selection.layer && selection.layer->value() != layer)) return std::nullopt;
+    return selection.expert->value();
+}
+
 }  // namespace expertscope

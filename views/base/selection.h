@@ -29,6 +29,9 @@ struct Selection {
     bool operator==(const Selection&) const = default;
 };
 
+/// The expert of `layer` that is selected, if any: one of another layer is none.
+std::optional<int> expertIn(const Selection& selection, int layer);
+
 /// The one shared selection (a stack that can be undone) and the one shared hover.
 class SelectionModel : public QObject {
     Q_OBJECT

@@ -1,7 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "views/base/table_model.h"
 
+#include <cmath>
+
+#include "views/base/number_format.h"
+
 namespace expertscope {
+
+TableCell numberCell(double value) { return {numberText(value), std::isfinite(value) ? QVariant(value) : QVariant()}; }
+
+TableCell percentCell(double share) {
+    return {percentText(share), std::isfinite(share) ? QVariant(share) : QVariant()};
+}
+
+TableCell countCell(std::int64_t count) { return {countText(count), QVariant(static_cast<qlonglong>(count))}; }
+
+TableCell indexCell(int index) { return {QString::number(index), index}; }
 
 QVariant cellData(const TableCell& cell, int role) {
     const bool isText = cell.exact.userType() == QMetaType::QString || !cell.exact.isValid();

@@ -4,6 +4,7 @@
 #include <QAbstractTableModel>
 #include <QString>
 #include <QVariant>
+#include <cstdint>
 #include <vector>
 
 namespace expertscope {
@@ -16,6 +17,13 @@ struct TableCell {
     TableCell(QString shown) : text(std::move(shown)), exact(text) {}  // NOLINT: cells are written in rows
     TableCell(QString shown, QVariant value) : text(std::move(shown)), exact(std::move(value)) {}
 };
+
+/// Cells of numbers as they are written everywhere; one that is not finite is "–" and holds nothing exact.
+TableCell numberCell(double value);
+TableCell percentCell(double share);
+TableCell countCell(std::int64_t count);
+/// A layer, an expert: no thousands separated.
+TableCell indexCell(int index);
 
 /// What a table shows of a cell in a role: its text, the exact value (also as tooltip of a number), its side.
 QVariant cellData(const TableCell& cell, int role);

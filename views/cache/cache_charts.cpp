@@ -15,23 +15,6 @@ constexpr double kLabelWidth = 46;   // pixels of "12.3 %"
 constexpr double kLabelHeight = 18;  // pixels of a label with its distance
 constexpr double kMark = 7;          // pixels of a mark on a line
 
-/// A line through finite values; gaps stay gaps.
-class Polyline {
-public:
-    Polyline(DrawList& list, QColor color, bool dashed = false) : m_list(list), m_color(color), m_dashed(dashed) {}
-    void to(const QPointF& at) {
-        const bool finite = std::isfinite(at.y());
-        if (finite && m_last) m_list.lines.push_back({*m_last, at, m_color, m_dashed});
-        m_last = finite ? std::optional(at) : std::nullopt;
-    }
-
-private:
-    DrawList& m_list;
-    QColor m_color;
-    bool m_dashed;
-    std::optional<QPointF> m_last;
-};
-
 /// Behind the line that is meant.
 QColor eachLayerColor(const Theme& theme) {
     QColor color = theme.mutedText();

@@ -17,8 +17,6 @@ namespace expertscope {
 namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-/// Chunks that are decoded at once: between two of them the work can be cancelled.
-constexpr int kChunksAtOnce = 16;
 constexpr int kCurvePoints = 200;
 constexpr const char* kCurveText = "lru-curve:points=100";
 
@@ -37,18 +35,12 @@ public:
     }
 
     std::shared_ptr<CacheRun> read(const JobControl& control) {
-        const auto whole = m_run.summary ? m_run.summary->selections : 0;
-        std::int64_t done = 0;
-        ReadCursor cursor;
-        for (RecordBatch batch = m_reader.readNew(m_run.id, cursor, kChunksAtOnce); !batch.empty();
-             batch = m_reader.readNew(m_run.id, cursor, kChunksAtOnce)) {
-            done += static_cast<std::int64_t>(batch.selections.size());
-            control.at(QStringLiteral("Reading the run…"), whole > 0 ? std::min(1.0, part(done, whole)) : -1);
+        readRecords(m_reader, m_run, control, [this](const RecordBatch& batch) {
             m_routing.add(std::span<const SelectionRecord>(batch.selections));
             m_routing.add(std::span<const TokenRecord>(batch.tokens));
             m_residency.insert(m_residency.end(), batch.residency.begin(), batch.residency.end());
             addToTrace(batch);
-        }
+        });
         auto made = std::make_shared<CacheRun>();
         made->run = m_run;
         made->routing = std::make_shared<const RunRouting>(m_routing.finish(m_reader.requests(m_run.id)));

@@ -14,15 +14,6 @@ namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
-TableCell percentCell(double share) {
-    return std::isfinite(share) ? TableCell(percentText(share), share) : TableCell(percentText(share), QVariant());
-}
-TableCell countCell(std::int64_t count) { return {countText(count), QVariant(static_cast<qlonglong>(count))}; }
-TableCell numberCell(double value) {
-    return std::isfinite(value) ? TableCell(numberText(value), value) : TableCell(numberText(value), QVariant());
-}
-TableCell layerCell(std::int32_t layer) { return {QString::number(layer), layer}; }
-
 }  // namespace
 
 void CacheModel::setRun(std::shared_ptr<const CacheRun> run) {
@@ -234,7 +225,7 @@ std::vector<TableCell> CacheModel::row(int row) const {
 std::vector<TableCell> CacheModel::binRow(std::size_t row) const {
     const ReuseBin& bin = bins()[row];
     return {TableCell(QStringLiteral("reuse distance")),
-            layer() ? layerCell(layer()->value()) : TableCell(QStringLiteral("all")),
+            layer() ? indexCell(layer()->value()) : TableCell(QStringLiteral("all")),
             TableCell(QStringLiteral("%1 tokens").arg(binText(bin))),
             percentCell(bin.share),
             percentCell(bin.randomShare),
@@ -246,7 +237,7 @@ std::vector<TableCell> CacheModel::binRow(std::size_t row) const {
 std::vector<TableCell> CacheModel::overlapRow(std::size_t row) const {
     const LayerOverlap& what = m_reuse->overlaps[row];
     return {TableCell(QStringLiteral("overlap")),
-            layerCell(what.layer.value()),
+            indexCell(what.layer.value()),
             TableCell(QStringLiteral("%1 tokens apart").arg(what.lag)),
             percentCell(what.overlap),
             percentCell(what.random),
@@ -272,7 +263,7 @@ std::vector<TableCell> CacheModel::residencyRow(std::size_t row) const {
     const auto steps = static_cast<std::size_t>(m_run->steps());
     const std::size_t of = row / steps, step = row % steps;
     return {TableCell(QStringLiteral("resident experts")),
-            layerCell(static_cast<std::int32_t>(of)),
+            indexCell(static_cast<std::int32_t>(of)),
             TableCell(QStringLiteral("step %1").arg(step)),
             countCell(m_run->residents[of][step]),
             numberCell(m_residency.evenSpread()),

@@ -3,46 +3,25 @@
 
 #include <QComboBox>
 #include <QGridLayout>
-#include <QLabel>
 #include <QSignalBlocker>
 #include <QToolTip>
-#include <QVBoxLayout>
 #include <algorithm>
 #include <cmath>
 
 #include "views/base/chart.h"
 #include "views/base/draw_list_plottable.h"
-#include "views/base/empty_state.h"
 #include "views/base/heat_plot.h"
-#include "views/base/job_strip.h"
+#include "views/base/label_ticker.h"
 #include "views/base/lazy_table.h"
 #include "views/base/number_format.h"
 #include "views/base/run_analyses.h"
-#include "views/base/session_model.h"
 #include "views/base/theme.h"
-#include "views/base/view_export.h"
 
 namespace expertscope {
-namespace {
-
-QSharedPointer<QCPAxisTickerText> tickerOf(const QStringList& labels) {
-    auto ticker = QSharedPointer<QCPAxisTickerText>::create();
-    for (qsizetype i = 0; i < labels.size(); ++i)
-        ticker->addTick(static_cast<double>(i), labels[i]);
-    return ticker;
-}
-
-}  // namespace
-
 CacheView::CacheView(SessionModel& session, SelectionModel& selection, QWidget* parent)
-    : View(session, selection, parent), m_theme(&Theme::light()), m_table(new LazyTable(this)) {
-    setAccessibleName(title());
-    m_controls = makeControls();
+    : CountedView(session, selection, parent) {
+    makeControls();
     makeCharts();
-    m_countedText = new QLabel(this);
-    m_countedText->setWordWrap(true);
-    m_countedText->setTextInteractionFlags(Qt::TextSelectableByMouse);
-    m_strip = new JobStrip(m_job, this);
     auto* charts = new QGridLayout;
     charts->setSpacing(8);
     charts->addWidget(m_reuse, 0, 0);
@@ -53,52 +32,21 @@ CacheView::CacheView(SessionModel& session, SelectionModel& selection, QWidget* 
         charts->setColumnStretch(i, 1);
         charts->setRowStretch(i, 1);
     }
-    auto* page = new QVBoxLayout(this);
-    page->setContentsMargins(10, 8, 10, 8);
-    page->addWidget(m_controls);
-    page->addLayout(charts, 1);
-    page->addWidget(m_countedText);
-    page->addWidget(m_strip);
-    m_empty = new EmptyState(this);
-    setFocusPolicy(Qt::StrongFocus);
-
-    connect(m_empty, &EmptyState::commandWanted, this, &View::commandWanted);
-    connect(m_strip, &JobStrip::againWanted, this, &CacheView::ask);
-    connect(&m_job, &BackgroundJob::ended, this, &CacheView::ended);
-    connect(&m_session, &SessionModel::sessionChanged, this, &CacheView::takeRun);
-    connect(&m_session, &SessionModel::currentRunChanged, this, &CacheView::takeRun);
-    connect(&m_session, &SessionModel::runsChanged, this, &CacheView::takeRun);
-    connect(&m_selection, &SelectionModel::changed, this, &CacheView::takeSelection);
-    connect(&m_selection, &SelectionModel::hoverChanged, this, &CacheView::drawMarks);
-    setTheme(*m_theme);
-    takeRun();
+    addCharts({m_reuse, m_overlap, m_hits, m_residency});
+    layOut(charts);
 }
 
 CacheView::~CacheView() = default;
 
-QWidget* CacheView::makeControls() {
-    auto* controls = new QWidget(this);
-    auto* row = new QHBoxLayout(controls);
-    row->setContentsMargins(0, 0, 0, 0);
-    const auto add = [&](const QString& name, QComboBox*& box) {
-        auto* label = new QLabel(name, controls);
-        box = new QComboBox(controls);
-        box->setAccessibleName(name);
-        box->setSizeAdjustPolicy(QComboBox::AdjustToContents);
-        label->setBuddy(box);
-        row->addWidget(label);
-        row->addWidget(box);
-    };
-    add(tr("Reuse and overlap of"), m_counted);
+void CacheView::makeControls() {
+    m_counted = addChoice(tr("Reuse and overlap of"));
     for (const CountedTokens tokens : {CountedTokens::All, CountedTokens::Prompt, CountedTokens::Generated})
         m_counted->addItem(countedTokensName(tokens), static_cast<int>(tokens));
-    add(tr("Layer"), m_layer);
-    row->addStretch(1);
+    m_layer = addChoice(tr("Layer"));
     connect(m_counted, &QComboBox::currentIndexChanged, this,
             [this] { setCounted(static_cast<CountedTokens>(m_counted->currentData().toInt())); });
     connect(m_layer, &QComboBox::currentIndexChanged, this,
             [this](int index) { chooseLayer(index > 0 ? std::optional(LayerIndex(index - 1)) : std::nullopt); });
-    return controls;
 }
 
 void CacheView::makeCharts() {
@@ -129,7 +77,7 @@ void CacheView::makeCharts() {
     m_residencyPlot->beforeDraw = [this] { drawResidencyMap(); };
     const auto source = [this](Chart* chart, DrawList (CacheModel::*drawn)(const Viewport&, const Theme&) const) {
         chart->marks()->setSource(
-            [this, drawn](const Viewport& viewport) { return (m_model.*drawn)(viewport, *m_theme); });
+            [this, drawn](const Viewport& viewport) { return (m_model.*drawn)(viewport, theme()); });
     };
     source(m_reuse, &CacheModel::reuseChart);
     source(m_overlap, &CacheModel::overlapChart);
@@ -153,65 +101,24 @@ void CacheView::makeCharts() {
     connectResidency();
 }
 
-void CacheView::setTheme(const Theme& theme) {
-    m_theme = &theme;
-    setPalette(theme.palette());
-    setAutoFillBackground(true);
-    for (Chart* chart : {m_reuse, m_overlap, m_hits, m_residency})
-        chart->setTheme(theme);
-    m_residencyPlot->setTheme(theme);
-    m_empty->setTheme(theme);
-    draw();
+std::optional<RunId> CacheView::runToShow(EmptyState& empty, const RunTrace* run) {
+    return runToCount(empty, run, tr("reuse and cache figures"));
 }
 
-void CacheView::takeRun() {
-    const std::optional<RunId> run = runToCount(*m_empty, m_session.trace(), tr("reuse and cache figures"));
-    const QString file = run ? m_session.file() : QString();
-    if (run == m_run && file == m_file) return;
-    m_job.cancel();
-    m_run = run;
-    m_file = file;
-    m_cancelled = false;
-    m_model.setRun(nullptr);
-    draw();
-    if (isVisible()) ask();
-}
-
-/// Begins what has not been counted yet.
-void CacheView::ask() {
-    m_failure.clear();
-    m_cancelled = false;
-    if (!m_run) return;
-    const auto reuse = [this] {
-        if (m_model.reuse() && m_model.reuse()->tokens == m_tokens) return;
-        m_job.start([this, run = m_model.run(), tokens = m_tokens](const JobControl& control) {
-            auto counted = countReuse(*run, tokens, control);
-            return [this, counted] {
-                m_model.setReuse(counted);
-                draw();
-            };
-        });
-    };
-    if (m_model.run()) return reuse();
-    if (m_job.running()) return;
-    m_job.start(
-        [this, file = std::filesystem::path(m_file.toStdString()), run = *m_run, reuse](const JobControl& control) {
-            auto read = readCacheRun(file, run, control);
-            return [this, read, reuse] {
-                m_model.setRun(read);
-                fillLayers();
-                takeSelection();
-                draw();
-                reuse();
-            };
-        });
-    tellMissing();
-}
-
-void CacheView::ended(const QString& failure, bool cancelled) {
-    m_failure = failure;
-    m_cancelled = cancelled;
-    tellMissing();
+void CacheView::countNext() {
+    if (!m_model.run()) {
+        if (counting()) return;
+        count([file = file(), run = *run()](const JobControl& control) { return readCacheRun(file, run, control); },
+              [this](const auto& read) {
+                  m_model.setRun(read);
+                  fillLayers();
+                  takeSelection();
+              });
+    } else if (!m_model.reuse() || m_model.reuse()->tokens != m_tokens) {
+        count([run = m_model.run(),
+               tokens = m_tokens](const JobControl& control) { return countReuse(*run, tokens, control); },
+              [this](const auto& reuse) { m_model.setReuse(reuse); });
+    }
 }
 
 void CacheView::setCounted(CountedTokens tokens) {
@@ -254,21 +161,13 @@ void CacheView::draw() {
     drawOverlap();
     drawHits();
     drawResidency();
-    m_countedText->setText(m_model.counted());
-    m_table->setRows(m_model.columns(), m_model.rowCount(), [this](int row) { return m_model.row(row); });
+    tellCounted(m_model.counted());
+    rows().setRows(m_model.columns(), m_model.rowCount(), [this](int row) { return m_model.row(row); });
     for (Chart* chart : {m_reuse, m_overlap, m_hits, m_residency})
         chart->plot()->replot(QCustomPlot::rpQueuedReplot);
 }
 
 void CacheView::tellMissing() {
-    const auto tell = [&](Chart* chart, bool there, const QString& missing, const QString& hint) {
-        if (there)
-            chart->setMissing(missing, missing.isEmpty() ? QString() : hint);
-        else if (m_cancelled)
-            chart->setMissing(tr("Not counted"), tr("It was cancelled."));
-        else
-            chart->setMissing(m_failure.isEmpty() ? tr("Counting…") : tr("Not counted"), m_failure);
-    };
     tell(m_reuse, m_model.reuse() != nullptr, m_model.reuseMissing(),
          tr("A distance needs two tokens of the run that choose the same expert."));
     tell(m_overlap, m_model.reuse() != nullptr, m_model.overlapMissing(),
@@ -284,11 +183,11 @@ void CacheView::drawReuse() {
     for (const ReuseBin& bin : m_model.bins())
         labels << CacheModel::binText(bin);
     m_reuse->setHeading(m_model.reuseHeading());
-    m_reuse->plot()->xAxis->setTicker(tickerOf(labels));
+    setLabels(*m_reuse->plot()->xAxis, labels);
     m_reuse->plot()->xAxis->setRange(-0.6, std::max<double>(1, static_cast<double>(labels.size())) - 0.4);
     m_reuse->plot()->yAxis->setRange(0, m_model.reuseEnd());
     m_reuse->legend()->setEntries(
-        {{tr("measured"), m_theme->color(Meaning::Compute)}, {tr("if random (dashed)"), m_theme->text()}});
+        {{tr("measured"), theme().color(Meaning::Compute)}, {tr("if random (dashed)"), theme().text()}});
 }
 
 void CacheView::drawOverlap() {
@@ -296,17 +195,17 @@ void CacheView::drawOverlap() {
     for (const std::int32_t lag : m_model.lags())
         labels << countText(lag);
     m_overlap->setHeading(m_model.overlapHeading());
-    m_overlap->plot()->xAxis->setTicker(tickerOf(labels));
+    setLabels(*m_overlap->plot()->xAxis, labels);
     m_overlap->plot()->xAxis->setRange(-0.4, std::max<double>(1, static_cast<double>(labels.size())) - 0.6);
     m_overlap->plot()->yAxis->setRange(0, m_model.overlapEnd());
-    m_overlap->legend()->setEntries(m_model.overlapLegend(*m_theme));
+    m_overlap->legend()->setEntries(m_model.overlapLegend(theme()));
 }
 
 void CacheView::drawHits() {
     const bool bytes = !m_model.run() || m_model.run()->curve.inBytes;
     m_hits->setHeading(m_model.hitHeading());
     m_hits->plot()->xAxis->setLabel(bytes ? tr("budget (% of all expert bytes)") : tr("cache (% of all experts)"));
-    m_hits->legend()->setEntries(m_model.hitLegend(*m_theme));
+    m_hits->legend()->setEntries(m_model.hitLegend(theme()));
 }
 
 void CacheView::drawResidency() {
@@ -319,7 +218,7 @@ void CacheView::drawResidency() {
         for (const auto& [reason, text] : {std::pair(ResidencyReason::Demand, tr("fetched on demand")),
                                            std::pair(ResidencyReason::Prefetch, tr("prefetched")),
                                            std::pair(ResidencyReason::Preload, tr("loaded before the run"))})
-            entries.push_back({text, residencyColor(reason, *m_theme), residencyPattern(reason)});
+            entries.push_back({text, residencyColor(reason, theme()), residencyPattern(reason)});
     m_residency->legend()->setEntries(entries);
 }
 
@@ -332,10 +231,10 @@ void CacheView::drawResidencyMap() {
     m_residencyPlot->scale()->setRange(map.scale().first, map.scale().second);
     m_residencyPlot->scale()->setCaption(tr("resident experts"),
                                          group > 1 ? tr("mean of %1 steps").arg(group) : QString());
-    m_residencyPlot->map()->setDrawList(map.map(viewport, *m_theme));
+    m_residencyPlot->map()->setDrawList(map.map(viewport, theme()));
     Selection hovered = m_selection.hovered();
     if (m_brush) hovered = Selection{{}, m_brush, {}, {}};
-    m_residencyPlot->marks()->setDrawList(map.marks(viewport, *m_theme, m_selection.current(), hovered));
+    m_residencyPlot->marks()->setDrawList(map.marks(viewport, theme(), m_selection.current(), hovered));
 }
 
 void CacheView::drawMarks() {
@@ -343,34 +242,8 @@ void CacheView::drawMarks() {
     Selection hovered = m_selection.hovered();
     if (m_brush) hovered = Selection{{}, m_brush, {}, {}};
     m_residencyPlot->marks()->setDrawList(
-        m_model.residency().marks(m_residencyPlot->viewport(), *m_theme, m_selection.current(), hovered));
+        m_model.residency().marks(m_residencyPlot->viewport(), theme(), m_selection.current(), hovered));
     m_residencyPlot->repaintMarks();
-}
-
-void CacheView::showEvent(QShowEvent* event) {
-    View::showEvent(event);
-    if (!m_cancelled && m_failure.isEmpty() && !m_job.running()) ask();
-}
-
-void CacheView::refresh() {
-    takeRun();
-    if (!m_job.running()) ask();
-    m_job.wait();
-    draw();
-}
-
-QAbstractItemModel* CacheView::table() { return m_table; }
-
-void CacheView::exportTo(const QString& file, const QSize& size) {
-    refresh();
-    m_controls->setVisible(false);
-    try {
-        exportWidget(*this, file, size);
-    } catch (...) {
-        m_controls->setVisible(true);
-        throw;
-    }
-    m_controls->setVisible(true);
 }
 
 }  // namespace expertscope

@@ -4,26 +4,20 @@
 #include <QPointF>
 #include <optional>
 
-#include "views/base/background_job.h"
-#include "views/base/view.h"
+#include "views/base/counted_view.h"
 #include "views/cache/cache_model.h"
 
 class QComboBox;
-class QLabel;
 class QMouseEvent;
 
 namespace expertscope {
 
-class Chart;
-class EmptyState;
 class HeatPlot;
-class JobStrip;
-class LazyTable;
 
 /// Reuse and cache: after how many tokens experts are chosen again, how much of a token's choice its neighbours share,
 /// what an LRU cache of every size would hit, and which experts held a slot when; each beside what random choices would
 /// give. Counted off the UI thread once the run has ended.
-class CacheView : public View {
+class CacheView : public CountedView {
     Q_OBJECT
 public:
     CacheView(SessionModel& session, SelectionModel& selection, QWidget* parent = nullptr);
@@ -31,11 +25,6 @@ public:
 
     QString name() const override { return QStringLiteral("cache"); }
     QString title() const override { return tr("Reuse and cache"); }
-    void setTheme(const Theme& theme) override;
-    /// Waits until everything has been counted.
-    void refresh() override;
-    void exportTo(const QString& file, const QSize& size) override;
-    QAbstractItemModel* table() override;
     void setLayer(int layer) override;
 
     const CacheModel& model() const { return m_model; }
@@ -45,54 +34,41 @@ public:
     const Chart& hitChart() const { return *m_hits; }
     const Chart& residencyChart() const { return *m_residency; }
     HeatPlot* residencyPlot() const { return m_residencyPlot; }
-    bool counting() const { return m_job.running(); }
 
 protected:
-    void showEvent(QShowEvent* event) override;
     void keyPressEvent(QKeyEvent* event) override;
+    std::optional<RunId> runToShow(EmptyState& empty, const RunTrace* run) override;
+    void forget() override { m_model.setRun(nullptr); }
+    void countNext() override;
+    void draw() override;
+    void drawMarks() override;
+    void tellMissing() override;
+    void takeSelection() override;
 
 private:
-    QWidget* makeControls();
+    void makeControls();
     void makeCharts();
     void connectResidency();
-    void takeRun();
-    void ask();
-    void ended(const QString& failure, bool cancelled);
-    void takeSelection();
     void chooseLayer(std::optional<LayerIndex> layer);
     void fillLayers();
-    void draw();
     void drawReuse();
     void drawOverlap();
     void drawHits();
     void drawResidency();
     void drawResidencyMap();
-    void drawMarks();
-    void tellMissing();
     void hoverResidency(QMouseEvent* event);
     void releaseResidency(QMouseEvent* event);
     void zoom(double factor, double around);
     void pan(double share);
 
     CacheModel m_model;
-    const Theme* m_theme;
-    std::optional<RunId> m_run;  ///< that is to be shown; none while it goes on
-    QString m_file;              ///< its session
     CountedTokens m_tokens = CountedTokens::All;
-    QString m_failure;
-    bool m_cancelled = false;
     std::optional<QPointF> m_pressedAt;
     std::optional<TokenRange> m_brush;  ///< while it is drawn
 
-    LazyTable* m_table;
-    QWidget* m_controls;
     QComboBox *m_counted, *m_layer;
     Chart *m_reuse, *m_overlap, *m_hits, *m_residency;
     HeatPlot* m_residencyPlot;
-    QLabel* m_countedText;
-    JobStrip* m_strip;
-    EmptyState* m_empty;
-    BackgroundJob m_job;  ///< last: ends before what it fills
 };
 
 }  // namespace expertscope

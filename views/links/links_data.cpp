@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "views/links/links_data.h"
 
-#include <algorithm>
-
 #include "profiler/analysis/run_routing.h"
 #include "views/base/background_job.h"
 #include "views/base/run_analyses.h"
@@ -10,22 +8,13 @@
 namespace expertscope {
 namespace {
 
-/// Chunks that are decoded at once: between two of them the work can be cancelled.
-constexpr int kChunksAtOnce = 16;
-
 std::shared_ptr<const RunRouting> readRouting(const SessionReader& reader, const RunEntry& run,
                                               const JobControl& control) {
     RunRoutingBuilder builder(run.description.model);
-    const auto whole = run.summary ? static_cast<double>(run.summary->selections) : 0;
-    double done = 0;
-    ReadCursor cursor;
-    for (RecordBatch batch = reader.readNew(run.id, cursor, kChunksAtOnce); !batch.empty();
-         batch = reader.readNew(run.id, cursor, kChunksAtOnce)) {
-        done += static_cast<double>(batch.selections.size());
-        control.at(QStringLiteral("Reading the run…"), whole > 0 ? std::min(1.0, done / whole) : -1);
+    readRecords(reader, run, control, [&](const RecordBatch& batch) {
         builder.add(std::span<const SelectionRecord>(batch.selections));
         builder.add(std::span<const TokenRecord>(batch.tokens));
-    }
+    });
     return std::make_shared<const RunRouting>(builder.finish(reader.requests(run.id)));
 }
 
@@ -57,7 +46,6 @@ QString transitionPairsName(TransitionPairs pairs) {
 
 std::shared_ptr<const LinksRun> readLinksRun(const std::filesystem::path& session, RunId run,
                                              const JobControl& control) {
-    control.at(QStringLiteral("Reading the run…"));
     const SessionReader reader(session);
     auto made = std::make_shared<LinksRun>();
     made->run = reader.run(run);

@@ -147,10 +147,7 @@ void LinksModel::fillLikenesses() {
     } else {
         matrix.low = 0, matrix.high = 1;
     }
-    matrix.text = [](double value) {
-        // Rounded first: what is written as nothing has no sign.
-        return QString::number(std::round(100 * value) / 100 + 0.0, 'f', 2).replace('-', QChar(0x2212));
-    };
+    matrix.text = hundredthsText;
 }
 
 QString LinksModel::togetherHeading() const {

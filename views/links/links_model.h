@@ -12,7 +12,7 @@
 #include "views/base/selection.h"
 #include "views/base/table_model.h"
 #include "views/links/links_data.h"
-#include "views/links/matrix_map.h"
+#include "views/base/matrix_map.h"
 
 namespace expertscope {
 

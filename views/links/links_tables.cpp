@@ -13,15 +13,6 @@ namespace {
 
 constexpr double kLabelWidth = 40;  // pixels of "0.123"
 
-TableCell percentCell(double share) {
-    return std::isfinite(share) ? TableCell(percentText(share), share) : TableCell(percentText(share), QVariant());
-}
-TableCell numberCell(double value) {
-    return std::isfinite(value) ? TableCell(numberText(value), value) : TableCell(numberText(value), QVariant());
-}
-TableCell countCell(std::int64_t count) { return {countText(count), QVariant(static_cast<qlonglong>(count))}; }
-TableCell indexCell(int index) { return {QString::number(index), index}; }
-
 }  // namespace
 
 QString LinksModel::informationHeading() const {

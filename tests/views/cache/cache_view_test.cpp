@@ -7,8 +7,8 @@
 #include <gtest/gtest.h>
 
 #include "scratch_session.h"
+#include "told_sentence.h"
 #include "views/base/chart.h"
-#include "views/base/empty_state.h"
 #include "views/base/heat_plot.h"
 #include "views/base/session_model.h"
 #include "views/base/theme.h"
@@ -106,10 +106,7 @@ TEST(CacheView, SaysWhatWouldFillIt) {
     CacheView view(session, selection);
     view.refresh();
     EXPECT_FALSE(view.model().run());
-    bool told = false;
-    for (const EmptyState* state : view.findChildren<EmptyState*>())
-        told = told || (state->parentWidget() == &view && state->sentence() == "No run to show");
-    EXPECT_TRUE(told);
+    EXPECT_EQ(toldSentence(view), "No run to show");
 }
 
 }  // namespace

@@ -7,8 +7,8 @@
 #include <gtest/gtest.h>
 
 #include "scratch_session.h"
+#include "told_sentence.h"
 #include "views/base/chart.h"
-#include "views/base/empty_state.h"
 #include "views/base/session_model.h"
 #include "views/base/theme.h"
 
@@ -99,10 +99,7 @@ TEST(LinksView, SaysWhatWouldFillIt) {
     SelectionModel selection;
     LinksView view(session, selection);
     view.refresh();
-    bool told = false;
-    for (const EmptyState* state : view.findChildren<EmptyState*>())
-        told = told || (state->parentWidget() == &view && state->sentence() == "No run to show");
-    EXPECT_TRUE(told);
+    EXPECT_EQ(toldSentence(view), "No run to show");
     EXPECT_EQ(view.table()->rowCount(), 0);
 }
 

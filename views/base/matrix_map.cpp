@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "views/links/matrix_map.h"
+#include "views/base/matrix_map.h"
 
 #include <algorithm>
 #include <cmath>
