@@ -40,16 +40,16 @@ void writeExpertCounts(const std::filesystem::path& session, RunId run, std::spa
     } catch (const SqliteError& error) { throwWriteError(error, session); }
 }
 
-std::vector<ExpertCount> readExpertCounts(const std::filesystem::path& session, RunId run) {
+namespace {
+
+std::vector<ExpertCount> readRows(const std::filesystem::path& session, RunId run, const char* sql) {
     std::vector<ExpertCount> counts;
     try {
         Database database(session, OpenMode::Existing);
         checkFormat(database, session);
         Statement known(database.handle(), "SELECT 1 FROM sqlite_master WHERE name='expert_count'");
         if (!known.step()) return counts;
-        Statement row(
-            database.handle(),
-            "SELECT step, layer, expert, count FROM expert_count WHERE run_id=? ORDER BY step, layer, expert");
+        Statement row(database.handle(), sql);
         row.bind(1, run.value());
         while (row.step())
             counts.push_back({StepIndex(static_cast<std::int32_t>(row.integer(0))),
@@ -57,6 +57,18 @@ std::vector<ExpertCount> readExpertCounts(const std::filesystem::path& session, 
                               ExpertId(static_cast<std::int32_t>(row.integer(2))), row.integer(3)});
     } catch (const SqliteError& error) { throwReadError(error, session); }
     return counts;
+}
+
+}  // namespace
+
+std::vector<ExpertCount> readExpertCounts(const std::filesystem::path& session, RunId run) {
+    return readRows(session, run,
+                    "SELECT step, layer, expert, count FROM expert_count WHERE run_id=? ORDER BY step, layer, expert");
+}
+
+std::vector<ExpertCount> readExpertSums(const std::filesystem::path& session, RunId run) {
+    return readRows(session, run,
+                    "SELECT -1, layer, expert, sum(count) FROM expert_count WHERE run_id=? GROUP BY layer, expert");
 }
 
 }  // namespace expertscope

@@ -25,5 +25,7 @@ struct ExpertCount {
 void writeExpertCounts(const std::filesystem::path& session, RunId run, std::span<const ExpertCount> counts);
 /// The counts of a run in order of step, layer and expert; empty where it has none. Throws BadInputError.
 std::vector<ExpertCount> readExpertCounts(const std::filesystem::path& session, RunId run);
+/// The same over all steps: one count a layer and expert, of step -1.
+std::vector<ExpertCount> readExpertSums(const std::filesystem::path& session, RunId run);
 
 }  // namespace expertscope

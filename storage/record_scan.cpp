@@ -123,9 +123,21 @@ void RecordScan::start(const std::vector<ScanCondition>& conditions, sqlite3_val
             sqlite3_bind_value(m_chunks->handle(), parameter, values[parameter - 1]);
         ++parameter;
     }
+    restart();
+}
+
+void RecordScan::restart() {
+    m_chunks->reset();
     m_at = m_count = 0;
     m_ended = false;
     settle();
+}
+
+std::vector<int> RecordScan::sources() const {
+    std::vector<int> sources;
+    for (int source = 0; source < m_table.layout.columns; ++source)
+        if ((m_sources >> source & 1) != 0) sources.push_back(source);
+    return sources;
 }
 
 void RecordScan::next() {

@@ -28,8 +28,12 @@ public:
 
     /// `wanted`: bits of the table's columns (bit 0 is run_id) that will be asked for. One value a condition.
     void start(const std::vector<ScanCondition>& conditions, sqlite3_value** values, std::uint32_t wanted);
+    /// Begins again with the same conditions and values.
+    void restart();
     bool ended() const { return m_ended; }
     void next();
+    /// The columns of the chunk that stored() may be asked for.
+    std::vector<int> sources() const;
     std::int64_t run() const { return m_run; }
     /// The stored number of a column of the chunk (not of the table).
     std::int64_t stored(int source) const { return m_columns[static_cast<std::size_t>(source)][m_at]; }

@@ -5,10 +5,12 @@
 #include <cmath>
 #include <exception>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "storage/record_groups.h"
 #include "storage/record_scan.h"
 
 namespace expertscope {
@@ -20,6 +22,10 @@ constexpr double kOfRun = 0.5;
 constexpr double kOfEqual = 0.05;
 constexpr double kOfRange = 0.3;
 constexpr double kOfToken = 1e-4;
+/// The SQLite that loads the extension may be older.
+constexpr int kFirstWithDistinct = 3'038'000;
+/// In a plan: what follows are columns to group by.
+constexpr char kBeforeGroups = '|';
 
 struct Table : sqlite3_vtab {
     const RecordTable* table = nullptr;
@@ -27,9 +33,18 @@ struct Table : sqlite3_vtab {
 };
 
 struct Cursor : sqlite3_vtab_cursor {
-    explicit Cursor(const Table& of) : sqlite3_vtab_cursor{}, table(*of.table), scan(*of.table, of.database) {}
+    explicit Cursor(const Table& of)
+        : sqlite3_vtab_cursor{}, table(*of.table), scan(*of.table, of.database), groups(*of.table, scan) {}
     const RecordTable& table;
     RecordScan scan;
+    RecordGroups groups;
+    bool grouped = false;  ///< rows come from `groups`
+
+    /// Whichever of the two the rows come from.
+    template <class Ask>
+    auto asked(Ask ask) const {
+        return grouped ? ask(groups) : ask(scan);
+    }
 };
 
 Cursor& own(sqlite3_vtab_cursor* cursor) { return *static_cast<Cursor*>(cursor); }
@@ -43,7 +58,7 @@ int guarded(sqlite3_vtab_cursor* cursor, Work work) {
         return code;
     };
     try {
-        work(own(cursor).scan);
+        work(own(cursor));
         return SQLITE_OK;
     } catch (const SqliteError& error) { return fail(error.code(), error.what()); } catch (const DamagedChunk& error) {
         return fail(SQLITE_CORRUPT, error.what());
@@ -116,7 +131,24 @@ bool comparesBytes(sqlite3_index_info* info, int term) {
     return collation == nullptr || std::string_view(collation) == "BINARY";
 }
 
-/// Tells xFilter the conditions as pairs of characters in idxStr and the columns that are used in idxNum.
+/// The columns by which SQLite wants rows together (GROUP BY) or in order, where a scan can do so; else none.
+std::string wantedGroups(sqlite3_index_info* info, const RecordTable& table) {
+    std::string columns;
+    if (sqlite3_libversion_number() < kFirstWithDistinct) return columns;
+    // SQLite weeds out repeated rows (2, 3) in a way of its own. Groups (1) may come in any order.
+    const int wish = sqlite3_vtab_distinct(info);
+    const bool anyOrder = wish == 1;
+    if (wish > 1) return columns;
+    for (int i = 0; i < info->nOrderBy; ++i) {
+        const auto& term = info->aOrderBy[i];
+        if (!RecordGroups::canGroupBy(table, term.iColumn) || (term.desc && !anyOrder)) return {};
+        columns.push_back(static_cast<char>('A' + term.iColumn));
+    }
+    return columns;
+}
+
+/// Tells xFilter the conditions as pairs of characters in idxStr, after a bar the columns to group by, and the columns
+/// that are used in idxNum.
 int bestIndex(sqlite3_vtab* vtab, sqlite3_index_info* info) {
     const RecordTable& table = *static_cast<Table*>(vtab)->table;
     std::string plan;
@@ -138,6 +170,10 @@ int bestIndex(sqlite3_vtab* vtab, sqlite3_index_info* info) {
         // What is read from the file is left as it is by a condition that rows are asked for.
         cost *= use == ConditionUse::Rows ? (1 + left) / 2 : left;
     }
+    if (const std::string groups = wantedGroups(info, table); !groups.empty()) {
+        plan += kBeforeGroups + groups;
+        info->orderByConsumed = 1;
+    }
     info->idxNum = static_cast<int>(info->colUsed & 0x7fffffff);
     info->idxStr = sqlite3_mprintf("%s", plan.c_str());
     info->needToFreeIdxStr = 1;
@@ -157,26 +193,39 @@ int close(sqlite3_vtab_cursor* cursor) {
 }
 
 int filter(sqlite3_vtab_cursor* cursor, int wanted, const char* plan, int, sqlite3_value** values) {
-    return guarded(cursor, [&](RecordScan& scan) {
+    return guarded(cursor, [&](Cursor& of) {
         std::vector<ScanCondition> conditions;
-        for (const char* at = plan; at[0] != '\0'; at += 2)
+        const char* at = plan;
+        for (; at[0] != '\0' && at[0] != kBeforeGroups; at += 2)
             conditions.push_back({at[0] - 'A', static_cast<ScanCondition::Operator>(at[1])});
-        scan.start(conditions, values, static_cast<std::uint32_t>(wanted));
+        auto used = static_cast<std::uint32_t>(wanted);
+        std::vector<int> groups;
+        for (; at[0] != '\0'; ++at) {
+            if (at[0] == kBeforeGroups) continue;
+            groups.push_back(at[0] - 'A');
+            used |= 1U << groups.back();
+        }
+        of.scan.start(conditions, values, used);
+        of.grouped = !groups.empty();
+        if (of.grouped) of.groups.start(std::move(groups));
     });
 }
 
 int next(sqlite3_vtab_cursor* cursor) {
-    return guarded(cursor, [](RecordScan& scan) { scan.next(); });
+    return guarded(cursor, [](Cursor& of) { of.grouped ? of.groups.next() : of.scan.next(); });
 }
 
-int eof(sqlite3_vtab_cursor* cursor) { return own(cursor).scan.ended() ? 1 : 0; }
+int eof(sqlite3_vtab_cursor* cursor) {
+    return own(cursor).asked([](const auto& rows) { return rows.ended(); }) ? 1 : 0;
+}
 
 void giveReal(sqlite3_context* context, double value) {
     std::isnan(value) ? sqlite3_result_null(context) : sqlite3_result_double(context, value);
 }
 
-void give(sqlite3_context* context, const RecordColumn& column, const RecordScan& scan) {
-    const std::int64_t value = scan.stored(column.source);
+template <class Rows>
+void give(sqlite3_context* context, const RecordColumn& column, const Rows& rows) {
+    const std::int64_t value = rows.stored(column.source);
     const auto giveOr = [&](bool isNull) {
         isNull ? sqlite3_result_null(context) : sqlite3_result_int64(context, value);
     };
@@ -196,7 +245,7 @@ void give(sqlite3_context* context, const RecordColumn& column, const RecordScan
             return sqlite3_result_text(context, word.data(), static_cast<int>(word.size()), SQLITE_STATIC);
         }
         case SqlKind::Payload: {
-            const auto type = static_cast<PayloadType>(scan.stored(column.payloadType));
+            const auto type = static_cast<PayloadType>(rows.stored(column.payloadType));
             if (type == PayloadType::Real) return giveReal(context, std::bit_cast<double>(value));
             return giveOr(type == PayloadType::None);
         }
@@ -205,16 +254,18 @@ void give(sqlite3_context* context, const RecordColumn& column, const RecordScan
 
 int column(sqlite3_vtab_cursor* cursor, sqlite3_context* context, int index) {
     const Cursor& of = own(cursor);
-    if (index == 0) {
-        sqlite3_result_int64(context, of.scan.run());
-    } else {
-        give(context, of.table.columns[static_cast<std::size_t>(index) - 1], of.scan);
-    }
+    of.asked([&](const auto& rows) {
+        if (index == 0) {
+            sqlite3_result_int64(context, rows.run());
+        } else {
+            give(context, of.table.columns[static_cast<std::size_t>(index) - 1], rows);
+        }
+    });
     return SQLITE_OK;
 }
 
 int rowid(sqlite3_vtab_cursor* cursor, sqlite3_int64* out) {
-    *out = own(cursor).scan.rowId();
+    *out = own(cursor).asked([](const auto& rows) { return rows.rowId(); });
     return SQLITE_OK;
 }
 

@@ -46,9 +46,8 @@ std::string selectRuns(const char* condition) {
 
 }  // namespace
 
-bool RecordBatch::empty() const {
-    return spans.empty() && selections.empty() && predictions.empty() && residency.empty() && transfers.empty() &&
-           tokens.empty();
+std::size_t RecordBatch::size() const {
+    return spans.size() + selections.size() + predictions.size() + residency.size() + transfers.size() + tokens.size();
 }
 
 struct SessionReader::Impl {
@@ -152,6 +151,34 @@ void readTokens(Database& database, RunId run, ReadCursor& cursor, std::int64_t 
     }
 }
 
+/// What SessionReader::spansBetween() gives.
+std::optional<RecordBatch> readSpansBetween(Database& database, RunId run, Nanoseconds from, Nanoseconds to,
+                                            std::int64_t most) {
+    constexpr const char* kThere =
+        "FROM chunk WHERE run_id=?1 AND kind IN ('span', 'range', 'transfer') AND "
+        "start_ns<?3 AND end_ns>=?2";
+    const auto bind = [&](Statement& statement) {
+        statement.bind(1, run.value());
+        statement.bind(2, from.count());
+        statement.bind(3, to.count());
+    };
+    Statement count(database.handle(), fmt::format("SELECT total(count) {}", kThere));
+    bind(count);
+    if (!count.step() || count.real(0) > static_cast<double>(most)) return std::nullopt;
+    Statement chunk(database.handle(),
+                    fmt::format("SELECT id, kind, encoding, count, last_token, data {} ORDER BY id", kThere));
+    bind(chunk);
+    RecordBatch batch;
+    while (chunk.step())
+        addChunk(chunk, batch);
+    std::erase_if(batch.spans, [&](const SpanRecord& span) { return span.end < from || span.start >= to; });
+    std::erase_if(batch.transfers, [&](const TransferRecord& transfer) {
+        const Nanoseconds last = std::max(transfer.started, transfer.finished);
+        return transfer.started.count() == 0 || last < from || transfer.started >= to;
+    });
+    return batch;
+}
+
 }  // namespace
 
 SessionReader::SessionReader(const std::filesystem::path& file) : m_impl(std::make_unique<Impl>(file)) {}
@@ -229,8 +256,45 @@ RecordBatch SessionReader::readNew(RunId id, ReadCursor& cursor, int maxChunks) 
     return batch;
 }
 
+RecordCounts SessionReader::recordCounts(RunId id) const {
+    return m_impl->inSnapshot([&] {
+        RecordCounts counts;
+        Statement row(m_impl->database.handle(), "SELECT kind, sum(count) FROM chunk WHERE run_id=? GROUP BY kind");
+        row.bind(1, id.value());
+        while (row.step()) {
+            const std::string_view kind = row.text(0);
+            const std::int64_t count = row.integer(1);
+            if (kind == chunkKind<SpanRecord>() || kind == chunkKind<RangeRecord>()) counts.spans += count;
+            if (kind == chunkKind<SelectionRecord>()) counts.selections = count;
+            if (kind == chunkKind<PredictionRecord>()) counts.predictions = count;
+            if (kind == chunkKind<ResidencyRecord>()) counts.residency = count;
+            if (kind == chunkKind<TransferRecord>()) counts.transfers = count;
+        }
+        return counts;
+    });
+}
+
+std::optional<std::pair<Nanoseconds, Nanoseconds>> SessionReader::spanExtent(RunId id) const {
+    return m_impl->inSnapshot([&]() -> std::optional<std::pair<Nanoseconds, Nanoseconds>> {
+        Statement row(m_impl->database.handle(),
+                      "SELECT min(start_ns), max(end_ns) FROM chunk WHERE run_id=? AND kind IN ('span', 'range')");
+        row.bind(1, id.value());
+        if (!row.step() || row.isNull(0) || row.isNull(1)) return std::nullopt;
+        return std::pair(Nanoseconds(row.integer(0)), Nanoseconds(row.integer(1)));
+    });
+}
+
+std::optional<RecordBatch> SessionReader::spansBetween(RunId id, Nanoseconds from, Nanoseconds to,
+                                                       std::int64_t most) const {
+    return m_impl->inSnapshot([&] { return readSpansBetween(m_impl->database, id, from, to, most); });
+}
+
 SpanWindow SessionReader::spanWindow(RunId id, Nanoseconds from, Nanoseconds to, int pixels) const {
     return m_impl->inSnapshot([&] { return readSpanWindow(m_impl->database, id.value(), from, to, pixels); });
+}
+
+TransferWindow SessionReader::transferWindow(RunId id, Nanoseconds from, Nanoseconds to, int pixels) const {
+    return m_impl->inSnapshot([&] { return readTransferWindow(m_impl->database, id.value(), from, to, pixels); });
 }
 
 SelectionWindow SessionReader::selectionWindow(RunId id, TokenIndex from, TokenIndex to, int pixels) const {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/base/run_facts.h"
@@ -28,7 +29,15 @@ struct RecordBatch {
     std::vector<ResidencyRecord> residency;
     std::vector<TransferRecord> transfers;
     std::vector<TokenRecord> tokens;
-    bool empty() const;
+    bool empty() const { return size() == 0; }
+    std::size_t size() const;
+};
+
+/// How many records of each kind a run has in the file.
+struct RecordCounts {
+    std::int64_t spans = 0;  ///< ranges included
+    std::int64_t selections = 0, predictions = 0, residency = 0, transfers = 0;
+    std::int64_t all() const { return spans + selections + predictions + residency + transfers; }
 };
 
 /// How far a follower of a growing run has read. Default: from the start.
@@ -57,10 +66,21 @@ public:
     std::vector<DiagnosticRecord> diagnostics(RunId id) const;
     /// What was recorded after `cursor`, which moves on. `maxChunks` bounds one call's work; call until empty().
     RecordBatch readNew(RunId id, ReadCursor& cursor, int maxChunks = 256) const;
+    /// Counted from what the chunks say of themselves: none is read.
+    RecordCounts recordCounts(RunId id) const;
+    /// From the start of the first span or range to the end of the last; nothing where there are none.
+    std::optional<std::pair<Nanoseconds, Nanoseconds>> spanExtent(RunId id) const;
+    /// The spans, ranges and transfers that have a part in [from, to), each in order of recording (of a transfer that
+    /// never finished its start is known); nothing where the
+    /// chunks that may hold them hold more than `most` records.
+    std::optional<RecordBatch> spansBetween(RunId id, Nanoseconds from, Nanoseconds to, std::int64_t most) const;
     /// What spans did in [from, to), widened to whole buckets, in at most `pixels` + 1 buckets of time. Exact, and
     /// quick whatever the size of a run that has ended: wide windows come from its summary, narrow ones from the
     /// chunks.
     SpanWindow spanWindow(RunId id, Nanoseconds from, Nanoseconds to, int pixels) const;
+    /// The same of transfers on demand and by prefetch, read from their chunks; one that never finished has only its
+    /// row.
+    TransferWindow transferWindow(RunId id, Nanoseconds from, Nanoseconds to, int pixels) const;
     /// The same of selections, in buckets of tokens.
     SelectionWindow selectionWindow(RunId id, TokenIndex from, TokenIndex to, int pixels) const;
     /// Changes whenever another connection has committed to the file (cheap: PRAGMA data_version).

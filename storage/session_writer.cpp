@@ -88,6 +88,8 @@ void claim(Database& database, const std::filesystem::path& file, const ProcessI
         // What is written from now on needs it.
         upgradeFormat(database);
     }
+    // There in every session, so that a question about ranges is answered where there are none, too.
+    database.execute(kRangeNameSql);
     setMeta(database, "writer_pid", self.pid);
     setMeta(database, "writer_start_ticks", self.startTicks);
     setMeta(database, "writer_boot_id", self.bootId);
@@ -407,7 +409,6 @@ void SessionWriter::append(const RangeName& range) {
         impl.requireRun();
         impl.begin();
         if (!impl.rangeName) {
-            impl.database->execute(kRangeNameSql);
             impl.rangeName.emplace(impl.database->handle(),
                                    insertSql("INSERT OR REPLACE", "range_name", rowNames<RangeName>()));
         }

@@ -8,6 +8,7 @@
 #include "engine/base/error.h"
 #include "engine/base/record_names.h"
 #include "storage/record_tables.h"
+#include "storage/schema.h"
 #include "storage/session_errors.h"
 #include "storage/session_open.h"
 
@@ -65,6 +66,14 @@ void shadowRunTable(Database& database) {
     database.execute(fmt::format("CREATE TEMP VIEW run AS SELECT {} FROM main.run", columns).c_str());
 }
 
+/// Older programs made the table of ranges' names with the first of them.
+void provideRangeNames(Database& database) {
+    if (database.queryInteger("SELECT count(*) FROM main.sqlite_schema WHERE name='range_name'") > 0) return;
+    std::string sql = kRangeNameSql;
+    sql.replace(sql.find("TABLE"), std::string_view("TABLE").size(), "TEMP TABLE");
+    database.execute(sql.c_str());
+}
+
 bool isBlank(std::string_view text) { return text.find_first_not_of(" \t\r\n;") == std::string_view::npos; }
 
 [[noreturn]] void throwQueryError(const std::string& why) {
@@ -83,6 +92,7 @@ struct SqlQuery::Impl {
         try {
             database.execute("PRAGMA query_only=0");  // the view below is temporary
             shadowRunTable(database);
+            provideRangeNames(database);
             database.execute("PRAGMA query_only=1");
             if (registerRecordTables(database.handle()) != SQLITE_OK) throw SqliteError(database.handle());
         } catch (const SqliteError& error) { throwReadError(error, file); }

@@ -83,6 +83,7 @@ void BucketRow<Bucket>::halve() {
 
 template struct BucketRow<SpanBucket>;
 template struct BucketRow<SelectionBucket>;
+template struct BucketRow<TransferBucket>;
 
 int bucketBits(std::int64_t extent, std::int64_t most) {
     int bits = 0;

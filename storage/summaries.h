@@ -29,6 +29,17 @@ struct SpanBucket {
     bool operator==(const SpanBucket&) const = default;
 };
 
+/// Transfers of one purpose and fate in one stretch of time.
+struct TransferBucket {
+    std::int64_t busy = 0;   ///< nanoseconds of it that transfers take; more than its width where they overlap
+    std::int64_t moved = 0;  ///< bytes; of a transfer that lies partly in it in proportion
+    void merge(const TransferBucket& other) {
+        busy += other.busy;
+        moved += other.moved;
+    }
+    bool operator==(const TransferBucket&) const = default;
+};
+
 /// Selections of one layer by some consecutive tokens.
 struct SelectionBucket {
     std::int64_t count = 0;
@@ -68,10 +79,20 @@ struct SelectionSummaryRow {
     BucketRow<SelectionBucket> row;  ///< positions are tokens
 };
 
+struct TransferSummaryRow {
+    TransferPurpose purpose = TransferPurpose::Demand;
+    TransferFate fate = TransferFate::Used;
+    BucketRow<TransferBucket> row;  ///< positions are nanoseconds of the session clock
+};
+
 /// A window of a run in buckets of 2^bits nanoseconds or tokens.
 struct SpanWindow {
     int bits = 0;
     std::vector<SpanSummaryRow> rows;  ///< by lane, then kind
+};
+struct TransferWindow {
+    int bits = 0;
+    std::vector<TransferSummaryRow> rows;  ///< in no order
 };
 struct SelectionWindow {
     int bits = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "storage/summary_rows.h"
 
+#include <algorithm>
 #include <optional>
 
 #include <fmt/format.h>
@@ -15,6 +16,8 @@ namespace {
 
 // Columns of the chunks, in the order of docs/FORMAT.md.
 enum SpanColumn { kStart, kEnd, kLane = 6, kKind };
+enum RangeColumn { kRangeStart, kRangeEnd, kRangeLane = 7 };
+enum TransferColumn { kMoved = 5, kStarted = 7, kFinished, kPurpose = 12, kFate };
 enum SelectionColumn { kToken = 1, kLayer, kOutcome = 7, kFirstUse };
 
 constexpr std::uint32_t bit(int column) { return std::uint32_t{1} << column; }
@@ -128,7 +131,48 @@ SpanWindow readSpanWindow(Database& database, std::int64_t run, Nanoseconds from
                 window.add(LaneId(static_cast<std::int32_t>(columns[kLane][i])),
                            static_cast<SpanKind>(columns[kKind][i]), columns[kStart][i], columns[kEnd][i]);
         });
+    readChunks<RangeRecord>(database, run, "start_ns", "end_ns", extent,
+                            bit(kRangeStart) | bit(kRangeEnd) | bit(kRangeLane),
+                            [&](const auto& columns, std::size_t count) {
+                                for (std::size_t i = 0; i < count; ++i)
+                                    window.add(LaneId(static_cast<std::int32_t>(columns[kRangeLane][i])),
+                                               SpanKind::Range, columns[kRangeStart][i], columns[kRangeEnd][i]);
+                            });
     return window.take();
+}
+
+TransferWindow readTransferWindow(Database& database, std::int64_t run, Nanoseconds from, Nanoseconds to, int pixels) {
+    const Extent extent(from.count(), to.count(), pixels);
+    TransferWindow window{extent.bits, {}};
+    if (from >= to) return window;
+    const auto rowOf = [&](TransferPurpose purpose, TransferFate fate) -> BucketRow<TransferBucket>& {
+        const auto is = [&](const TransferSummaryRow& row) { return row.purpose == purpose && row.fate == fate; };
+        const auto found = std::ranges::find_if(window.rows, is);
+        return found != window.rows.end() ? found->row : window.rows.emplace_back(purpose, fate).row;
+    };
+    const auto add = [&](BucketRow<TransferBucket>& row, std::int64_t start, std::int64_t end, std::int64_t moved) {
+        const double length = static_cast<double>(end - start);
+        for (std::int64_t at = std::max(start, extent.from), last = std::min(end, extent.to); at < last;) {
+            const std::int64_t number = at >> extent.bits;
+            const std::int64_t part = std::min(last, (number + 1) << extent.bits) - at;
+            const double bytes = static_cast<double>(moved) * static_cast<double>(part) / length;
+            row.at(number).merge({part, static_cast<std::int64_t>(bytes + 0.5)});
+            at += part;
+        }
+    };
+    readChunks<TransferRecord>(database, run, "start_ns", "end_ns", extent,
+                               bit(kMoved) | bit(kStarted) | bit(kFinished) | bit(kPurpose) | bit(kFate),
+                               [&](const auto& columns, std::size_t count) {
+                                   for (std::size_t i = 0; i < count; ++i) {
+                                       const auto purpose = static_cast<TransferPurpose>(columns[kPurpose][i]);
+                                       const std::int64_t start = columns[kStarted][i], end = columns[kFinished][i];
+                                       if (purpose == TransferPurpose::Preload || start == 0) continue;
+                                       auto& row = rowOf(purpose, static_cast<TransferFate>(columns[kFate][i]));
+                                       // How long one moved that never finished is not known.
+                                       if (end > start) add(row, start, end, columns[kMoved][i]);
+                                   }
+                               });
+    return window;
 }
 
 SelectionWindow readSelectionWindow(Database& database, std::int64_t run, TokenIndex from, TokenIndex to, int pixels) {
