@@ -43,6 +43,7 @@ StatusLine::StatusLine(SessionModel& session, QAction* toggleTheme, QWidget* par
     connect(&session, &SessionModel::currentRunChanged, this, &StatusLine::showSession);
     connect(&session, &SessionModel::runsChanged, this, &StatusLine::showSession);
     connect(&session, &SessionModel::dataGrown, this, &StatusLine::showSession);
+    connect(&session, &SessionModel::readingChanged, this, &StatusLine::showSession);
     showSession();
 }
 
@@ -74,10 +75,12 @@ void StatusLine::showSession() {
                                  : QString("⚠ capture: %1 dropped").arg(countText(lost)));
     m_capture->setToolTip(sentences.isEmpty() ? QString("Every record of this run reached the session.")
                                               : sentences.trimmed());
-    m_amount->setText(QString("%1 spans · %2 selections · %3")
-                          .arg(countText(static_cast<qint64>(trace->spans().size())),
-                               countText(static_cast<qint64>(trace->selections().size())),
-                               bytesText(m_session.sizeOnDisk())));
+    const QString reading =
+        m_session.reading() ? QString("reading: %1 · ").arg(percentText(m_session.readShare())) : QString();
+    m_amount->setText(reading + QString("%1 spans · %2 selections · %3")
+                                    .arg(countText(static_cast<qint64>(trace->spans().size())),
+                                         countText(static_cast<qint64>(trace->selections().size())),
+                                         bytesText(m_session.sizeOnDisk())));
     m_amount->setToolTip("Of the current run; the size is that of the session file with all its runs.");
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -15,10 +16,22 @@ public:
     /// Reads what there is so far. `reader` must outlive the trace. Throws BadInputError when the session has no such
     /// run.
     RunTrace(const SessionReader& reader, RunId run);
+    /// Reads about `most` records, so that it returns soon; what is left is brought by append(), as another reader of
+    /// the file gives it from cursor() on.
+    RunTrace(const SessionReader& reader, RunId run, std::size_t most);
+    /// These records and what a session says of their run, whole as they are: part of a run.
+    RunTrace(RunEntry entry, std::vector<LaneInfo> lanes, std::vector<RangeName> rangeNames, RecordBatch records);
 
     /// Appends what was recorded since; true when anything changed. Cheap when nothing did. Addresses of the vectors
-    /// stay, their elements move.
+    /// stay, their elements move. Reads no records until the trace is whole.
     bool refresh();
+    /// False while records that the file had at first are still to be brought by append().
+    bool isWhole() const { return m_whole; }
+    const ReadCursor& cursor() const { return m_cursor; }
+    /// Makes room for so many records, so that bringing them moves none.
+    void reserve(const RecordCounts& counts);
+    /// Takes over what was read up to `cursor`; an empty batch was the last one.
+    void append(RecordBatch batch, const ReadCursor& cursor);
     /// Counts refreshes that brought something: what was computed from an older revision is stale.
     std::int64_t revision() const { return m_revision; }
 
@@ -38,9 +51,12 @@ public:
 
 private:
     bool refreshEntry();
-    bool refreshRecords();
+    bool refreshRecords(std::size_t most);
+    void take(RecordBatch& batch);
+    bool refreshRows();
 
-    const SessionReader* m_reader;
+    const SessionReader* m_reader;  ///< null: nothing will come
+    bool m_whole = true;
     std::int64_t m_dataVersion = -1;
     ReadCursor m_cursor;
     RunEntry m_entry;
@@ -48,6 +64,7 @@ private:
     std::vector<RequestRecord> m_requests;
     std::vector<LaneInfo> m_lanes;
     std::vector<RangeName> m_rangeNames;
+    bool m_namesAreMissing = false;  ///< a range has a name that is not read yet
     std::vector<DiagnosticRecord> m_diagnostics;
     std::int64_t m_revision = 0;
 };

@@ -67,6 +67,15 @@ void EmptyState::setTheme(const Theme& theme) {
     m_hint->setPalette(muted);
 }
 
+namespace {
+
+QString capitalised(QString text) {
+    if (!text.isEmpty()) text[0] = text[0].toUpper();
+    return text;
+}
+
+}  // namespace
+
 void tellWhyEmpty(EmptyState& state, const RunTrace* run, const EmptySubject& subject) {
     if (!run) {
         state.tell(QStringLiteral("No run to show"),
@@ -77,6 +86,9 @@ void tellWhyEmpty(EmptyState& state, const RunTrace* run, const EmptySubject& su
         state.tell(QStringLiteral("This run recorded no %1").arg(subject.recordWord),
                    QStringLiteral("Record it again with “%1” among what is recorded.").arg(subject.recordWord),
                    {{QStringLiteral("Profile…"), QStringLiteral("run.profile")}});
+    } else if (!run->isWhole()) {
+        state.tell(QStringLiteral("Reading the recording"),
+                   QStringLiteral("%1 appear here as soon as they are read.").arg(capitalised(subject.what)));
     } else if (run->entry().state == RunState::Running) {
         state.tell(QStringLiteral("Waiting for the first step"),
                    QStringLiteral("The run has begun: %1 appear as soon as they are recorded.").arg(subject.what));

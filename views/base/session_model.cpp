@@ -2,14 +2,21 @@
 #include "views/base/session_model.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/base/error.h"
+#include "views/base/background_job.h"
 
 namespace expertscope {
 namespace {
 
 /// A writer that is killed commits nothing, so the file looks unchanged: look at the run's state now and then.
 constexpr int kPollsBetweenStateChecks = 10;
+
+/// Reading this many takes some ten milliseconds, so that sessions of that size are there at once.
+constexpr std::size_t kReadAtOnce = 250'000;
+/// Chunks of a part: 131,072 records, which views take in within a frame.
+constexpr int kChunksOfAPart = 32;
 
 bool sameStanding(const RunEntry& a, const RunEntry& b) {
     return a.id == b.id && a.state == b.state && a.summary.has_value() == b.summary.has_value();
@@ -19,7 +26,17 @@ bool isRunning(const RunEntry& run) { return run.state == RunState::Running; }
 
 }  // namespace
 
-SessionModel::SessionModel(QObject* parent) : QObject(parent) {
+/// Where the reading of one run stands. The job and the UI thread use it by turns.
+struct SessionModel::Part {
+    std::filesystem::path file;
+    RunId run;
+    ReadCursor cursor;
+    std::optional<SessionReader> reader = {};  ///< the job's own connection
+    RecordCounts counts = {};
+    RecordBatch batch = {};
+};
+
+SessionModel::SessionModel(QObject* parent) : QObject(parent), m_readAtOnce(kReadAtOnce) {
     connect(&m_timer, &QTimer::timeout, this, &SessionModel::poll);
 }
 
@@ -33,14 +50,13 @@ void SessionModel::open(const QString& file) {
     std::unique_ptr<RunTrace> trace;
     if (!runs.empty()) {
         newest = runs.back().id;
-        trace = std::make_unique<RunTrace>(*reader, *newest);
-        while (trace->refresh()) {}
+        trace = std::make_unique<RunTrace>(*reader, *newest, m_readAtOnce);
     }
-    m_traces.clear();  // before the reader that they read from
+    forgetTraces();  // before the reader that they read from
     m_reader = std::move(reader);
     m_runs = std::move(runs);
     m_current = newest;
-    if (trace) m_traces.emplace(newest->value(), std::move(trace));
+    if (trace) keep(*newest, std::move(trace));
     m_dataVersion = version;
     m_quietPolls = 0;
     m_lastFailure.clear();
@@ -51,7 +67,7 @@ void SessionModel::open(const QString& file) {
 
 void SessionModel::close() {
     if (!m_reader) return;
-    m_traces.clear();
+    forgetTraces();
     m_runs.clear();
     m_current.reset();
     m_reader.reset();
@@ -125,13 +141,87 @@ void SessionModel::poll() {
 }
 
 RunTrace& SessionModel::load(RunId run) {
-    auto& trace = m_traces[run.value()];
-    if (!trace) {
-        auto loaded = std::make_unique<RunTrace>(*m_reader, run);
-        while (loaded->refresh()) {}
-        trace = std::move(loaded);
+    const auto found = m_traces.find(run.value());
+    if (found != m_traces.end()) return *found->second;
+    keep(run, std::make_unique<RunTrace>(*m_reader, run, m_readAtOnce));
+    return *m_traces.at(run.value());
+}
+
+/// Takes a trace in, and begins to read what it does not hold yet.
+void SessionModel::keep(RunId run, std::unique_ptr<RunTrace> trace) {
+    const bool whole = trace->isWhole();
+    m_traces.emplace(run.value(), std::move(trace));
+    if (whole) return;
+    m_toRead.push_back(run);
+    if (m_toRead.size() == 1) readOn();
+}
+
+void SessionModel::forgetTraces() {
+    m_toRead.clear();
+    if (m_reading) m_reading->cancel();
+    m_traces.clear();  // before the reader that they read from
+}
+
+/// Begins with the first of the runs that are to be read.
+void SessionModel::readOn() {
+    if (!m_reading) {
+        m_reading = std::make_unique<BackgroundJob>();
+        connect(m_reading.get(), &BackgroundJob::ended, this, [this](const QString& failure, bool cancelled) {
+            if (cancelled || failure.isEmpty() || m_toRead.empty()) return;
+            // What there is stays, as it does where a follower fails.
+            emit failed(failure);
+            endReading(m_toRead.front());
+        });
     }
-    return *trace;
+    const RunId run = m_toRead.front();
+    m_recordsRead = 0;
+    m_wanted = 0;
+    readPart(std::make_shared<Part>(m_reader->file(), run, m_traces.at(run.value())->cursor()));
+}
+
+void SessionModel::readPart(std::shared_ptr<Part> part) {
+    m_reading->start([this, part](const JobControl&) -> BackgroundJob::Taker {
+        if (!part->reader) {
+            part->reader.emplace(part->file);
+            part->counts = part->reader->recordCounts(part->run);
+        }
+        part->batch = part->reader->readNew(part->run, part->cursor, kChunksOfAPart);
+        return [this, part] { take(part); };
+    });
+}
+
+void SessionModel::take(const std::shared_ptr<Part>& part) {
+    RunTrace& trace = *m_traces.at(part->run.value());
+    if (m_wanted == 0) {
+        m_wanted = std::max<std::int64_t>(1, part->counts.all());
+        trace.reserve(part->counts);
+    }
+    RecordBatch batch = std::exchange(part->batch, {});
+    m_recordsRead += static_cast<std::int64_t>(batch.size());
+    if (batch.empty()) return endReading(part->run);
+    trace.append(std::move(batch), part->cursor);
+    readPart(part);  // the next one, while the views take in this one
+    emit dataGrown();
+    emit readingChanged();
+}
+
+void SessionModel::endReading(RunId run) {
+    m_traces.at(run.value())->append({}, {});
+    std::erase(m_toRead, run);
+    m_dataVersion = -1;  // the next look at the file brings what was recorded meanwhile
+    if (!m_toRead.empty()) readOn();
+    emit dataGrown();
+    emit readingChanged();
+}
+
+double SessionModel::readShare() const {
+    if (!reading() || m_wanted == 0) return reading() ? 0 : 1;
+    return std::min(1.0, static_cast<double>(m_recordsRead) / static_cast<double>(m_wanted));
+}
+
+void SessionModel::finishReading() {
+    while (reading())
+        m_reading->wait();
 }
 
 bool SessionModel::hasRun(RunId run) const { return std::ranges::find(m_runs, run, &RunEntry::id) != m_runs.end(); }

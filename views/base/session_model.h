@@ -4,6 +4,7 @@
 #include <QObject>
 #include <QString>
 #include <QTimer>
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <optional>
@@ -14,7 +15,12 @@
 
 namespace expertscope {
 
+class BackgroundJob;
+
 /// The session file that the window shows, and its current run; follows the file while it grows.
+///
+/// A run of more than a moment's reading is read off the UI thread and handed over in parts: its trace begins with what
+/// the session says of it, and grows until it is whole, as that of a live run does.
 class SessionModel : public QObject {
     Q_OBJECT
 public:
@@ -31,8 +37,16 @@ public:
     void setCurrentRun(RunId run);
     /// Trace of the current run, or null.
     const RunTrace* trace() const;
-    /// Trace of any run of the session; loads it on first use.
+    /// Trace of any run of the session; begins to read it on first use.
     const RunTrace* trace(RunId run);
+    /// Whether records are being read off the UI thread.
+    bool reading() const { return !m_toRead.empty(); }
+    /// Which part of the run that is being read has been, 0…1; 1 when none is.
+    double readShare() const;
+    /// Waits until every run that was asked for is whole.
+    void finishReading();
+    /// How many records of a run are read at once when it is asked for; the rest comes by and by.
+    void setReadAtOnce(std::size_t records) { m_readAtOnce = records; }
     Bytes sizeOnDisk() const;
 
     /// Looks at the file every `milliseconds` and tells what is new (10 times a second is the default); 0 stops it.
@@ -44,7 +58,8 @@ signals:
     void sessionChanged();  ///< another file, or none
     void runsChanged();     ///< a run came, ended, or its summary did
     void currentRunChanged();
-    void dataGrown();  ///< the current run's trace has new records
+    void dataGrown();       ///< a trace has new records, as a rule the current run's
+    void readingChanged();  ///< a part of a run was read, or all of it
     void failed(const QString& sentence);
 
 private:
@@ -56,8 +71,19 @@ private:
     std::int64_t m_dataVersion = -1;
     int m_quietPolls = 0;   ///< polls since the file was last read, while a run is going on
     QString m_lastFailure;  ///< told once, not ten times a second
+    std::size_t m_readAtOnce;
+    std::vector<RunId> m_toRead;                   ///< in this order
+    std::int64_t m_recordsRead = 0, m_wanted = 0;  ///< of the first of them
+    std::unique_ptr<BackgroundJob> m_reading;      ///< made when a run is too large to be read at once
 
+    struct Part;
     RunTrace& load(RunId run);
+    void keep(RunId run, std::unique_ptr<RunTrace> trace);
+    void readOn();
+    void readPart(std::shared_ptr<Part> part);
+    void take(const std::shared_ptr<Part>& part);
+    void forgetTraces();
+    void endReading(RunId run);
     bool hasRun(RunId run) const;
     bool refreshRuns();
 };

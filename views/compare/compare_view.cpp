@@ -209,9 +209,14 @@ void CompareView::takeSession() {
 void CompareView::refresh() {
     m_later.stop();
     m_stale = false;
+    const RunTrace* unread = nullptr;
     for (const RunEntry& run : m_session.runs()) {
         const RunTrace* const trace = m_session.trace(run.id);
         if (!trace) continue;
+        if (!trace->isWhole()) {
+            unread = trace;
+            continue;  // compared when it is whole
+        }
         std::int64_t& taken = m_taken.try_emplace(run.id.value(), -1).first->second;
         if (taken == trace->revision()) continue;  // only the run that grows is counted again
         taken = trace->revision();
@@ -219,7 +224,7 @@ void CompareView::refresh() {
     }
     m_table->setTable(m_model.columns(), m_model.rows());
     if (m_model.empty()) {
-        tellWhyEmpty(*m_empty, nullptr, {tr("its runs side by side")});
+        tellWhyEmpty(*m_empty, unread, {tr("its runs side by side")});
         return;
     }
     m_empty->hide();

@@ -262,10 +262,11 @@ void OverviewView::refresh() {
     updateReading();
 }
 
-/// The live run's way: everything, but what takes reading not more often than it can be read.
+/// The way of a run that grows, recorded or read just now: everything, but what takes reading not more often than it
+/// can be read.
 void OverviewView::follow() {
     const bool readable = m_sinceReading.isValid() && !m_sinceReading.hasExpired(kReadingMilliseconds);
-    const bool live = m_model.hasRun() && m_model.state() == RunState::Running;
+    const bool live = m_model.hasRun() && (m_model.state() == RunState::Running || m_session.reading());
     if (!live || !readable) return refresh();
     m_model.update();
     updateNumbers();

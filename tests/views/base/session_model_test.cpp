@@ -4,6 +4,7 @@
 #include <QFile>
 #include <QTemporaryDir>
 #include <array>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -120,6 +121,91 @@ TEST_F(SessionModelTest, KeepsTheOpenSessionWhenAnotherCannotBeOpened) {
     EXPECT_THROW(model.open(folder.filePath("none.esdb")), BadInputError);
     EXPECT_EQ(model.file(), file);
     EXPECT_EQ(model.trace()->spans().size(), 1U);
+}
+
+/// More spans than are read at once where little is.
+class LongRunTest : public SessionModelTest {
+protected:
+    static constexpr int kSpans = 150'000;
+    LongRunTest() {
+        writer.beginRun(describe("on-demand"));
+        std::vector<SpanRecord> spans;
+        for (int i = 0; i < kSpans; ++i)
+            spans.push_back(span(i, i + 1));
+        writer.append(std::span<const SpanRecord>(spans));
+        writer.commit();
+        model.setReadAtOnce(1);
+    }
+    bool isInOrder() const {
+        const auto& spans = model.trace()->spans();
+        for (std::size_t i = 0; i < spans.size(); ++i)
+            if (spans[i].start.count() != static_cast<std::int64_t>(i)) return false;
+        return true;
+    }
+};
+
+TEST_F(LongRunTest, IsReadByAndBy) {
+    model.open(file);
+    ASSERT_NE(model.trace(), nullptr);
+    EXPECT_FALSE(model.trace()->isWhole());
+    EXPECT_TRUE(model.reading());
+    EXPECT_LT(model.trace()->spans().size(), std::size_t{kSpans});
+    EXPECT_LT(model.readShare(), 1);
+    EXPECT_EQ(model.trace()->entry().description.policy, "on-demand");
+    model.poll();
+    model.finishReading();
+    EXPECT_FALSE(model.reading());
+    EXPECT_EQ(model.readShare(), 1);
+    EXPECT_TRUE(model.trace()->isWhole());
+    EXPECT_EQ(model.trace()->spans().size(), std::size_t{kSpans});
+    EXPECT_TRUE(isInOrder());
+    EXPECT_GT(grown, 1);
+}
+
+TEST_F(LongRunTest, IsFollowedOnceItIsRead) {
+    model.open(file);
+    write(kSpans, kSpans + 1);
+    model.poll();
+    model.finishReading();
+    write(kSpans + 1, kSpans + 2);
+    model.poll();
+    EXPECT_EQ(model.trace()->spans().size(), std::size_t{kSpans + 2});
+    EXPECT_TRUE(isInOrder());
+}
+
+TEST_F(LongRunTest, MayBeLeftWhileItIsRead) {
+    const auto other = folder.filePath("other.esdb");
+    {
+        SessionWriter small(other.toStdString());
+        small.beginRun(describe("resident"));
+        small.commit();
+    }
+    model.open(file);
+    model.open(other);
+    EXPECT_FALSE(model.reading());
+    model.finishReading();
+    EXPECT_EQ(model.trace()->entry().description.policy, "resident");
+    EXPECT_TRUE(model.trace()->spans().empty());
+    model.open(file);
+    model.close();
+    model.open(file);
+    model.finishReading();
+    EXPECT_TRUE(isInOrder());
+    EXPECT_EQ(model.trace()->spans().size(), std::size_t{kSpans});
+}
+
+TEST_F(LongRunTest, EveryRunThatIsAskedForIsRead) {
+    writer.endRun({}, RunState::Complete);
+    writer.beginRun(describe("resident"));
+    std::vector<SpanRecord> spans(100'000);
+    writer.append(std::span<const SpanRecord>(spans));
+    writer.commit();
+    model.open(file);
+    const RunTrace* const first = model.trace(model.runs().front().id);
+    EXPECT_FALSE(first->isWhole());
+    model.finishReading();
+    EXPECT_EQ(first->spans().size(), std::size_t{kSpans});
+    EXPECT_EQ(model.trace()->spans().size(), 100'000U);
 }
 
 TEST_F(SessionModelTest, ClosesCleanly) {
