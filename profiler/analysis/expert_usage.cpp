@@ -18,7 +18,7 @@ double ratio(double part, std::int64_t whole) {
 
 }  // namespace
 
-double ExpertUsage::meanWeight() const { return ratio(weightSum, selections); }
+double ExpertUsage::meanWeight() const { return ratio(weightSum, selections - summed); }
 double ExpertUsage::meanNorm() const { return ratio(normSum, normCount); }
 double ExpertUsage::hitRate() const { return ratio(static_cast<double>(hits), accesses); }
 double ExpertUsage::usesPerLoad() const { return ratio(static_cast<double>(loadAccesses), loads); }
@@ -40,6 +40,21 @@ double ExpertUsageCounter::share(LayerIndex layer, ExpertId expert) const {
 
 std::size_t ExpertUsageCounter::layerStep(StepIndex step, LayerIndex layer) const {
     return step.index() * static_cast<std::size_t>(m_layers) + layer.index();
+}
+
+void ExpertUsageCounter::addSum(LayerIndex layer, ExpertId expert, std::int64_t count) {
+    m_seen += count;
+    m_summed += count;
+    const SelectionFilter& filter = m_sieve.filter();
+    if (!valid(layer, expert) || filter.limitsTokens() || filter.limitsTime() || filter.phase) {
+        m_unplaced += count;
+        return;
+    }
+    ExpertUsage& usage = m_cells[cell(layer, expert)];
+    usage.selections += count;
+    usage.summed += count;
+    m_layerSelections[layer.index()] += count;
+    m_counted += count;
 }
 
 bool ExpertUsageCounter::update(const TraceView& trace) {
@@ -151,7 +166,14 @@ bool ExpertUsageCounter::countLoads(const TraceView& trace) {
 
 std::string ExpertUsageCounter::counted() const {
     if (m_counted == 0)
-        return m_seen == 0 ? "No selections are recorded yet." : "No selection lies in what is selected.";
+        return m_seen == 0          ? "No selections are recorded yet."
+               : m_summed == m_seen ? "Another tool told sums, without tokens: none can be placed in what is selected."
+                                    : "No selection lies in what is selected.";
+    if (m_summed == m_seen)
+        return fmt::format(
+            "{} assignments that another tool told as sums, without tokens, weights and outcomes; "
+            "shares are of a layer's assignments and sum to 100 %.",
+            groupedNumber(m_counted));
     std::string text = fmt::format("{} tokens ({} prompt, {} generated", groupedNumber(countedTokens()),
                                    groupedNumber(m_promptTokens), groupedNumber(m_generatedTokens));
     if (unknownTokens() > 0) text += fmt::format(", {} of unknown phase", groupedNumber(unknownTokens()));

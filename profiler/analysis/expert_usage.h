@@ -14,6 +14,7 @@ namespace expertscope {
 /// use.
 struct ExpertUsage {
     std::int64_t selections = 0;
+    std::int64_t summed = 0;  ///< of these, told as a sum: without token, weight and outcome
     std::int64_t accesses = 0, hits = 0, inFlight = 0, misses = 0;  ///< accesses = hits + inFlight + misses
     std::int64_t loads = 0;         ///< admissions on demand or by prefetch in the layer steps that were counted
     std::int64_t loadAccesses = 0;  ///< accesses in those layer steps, of tokens outside the filter too
@@ -41,6 +42,8 @@ class ExpertUsageCounter {
 public:
     ExpertUsageCounter(std::int32_t layers, std::int32_t experts, const SelectionFilter& filter = {});
 
+    /// Adds what another tool counted and told as a sum, so that it belongs to no token. A filter excludes it.
+    void addSum(LayerIndex layer, ExpertId expert, std::int64_t count);
     /// Counts what `trace` has gained since; true when any number may have changed.
     bool update(const TraceView& trace);
 
@@ -56,6 +59,8 @@ public:
     std::int64_t countedTokens() const { return m_promptTokens + m_generatedTokens + unknownTokens(); }
     std::int64_t countedSelections() const { return m_counted; }
     std::int64_t seenSelections() const { return m_seen; }
+    /// Of these, told as sums.
+    std::int64_t summedSelections() const { return m_summed; }
     /// Selections left out because what the filter asks for was not recorded, or because they name no such expert.
     std::int64_t unplacedSelections() const { return m_unplaced; }
     /// One sentence that says what was counted: tokens by phase, assignments and their part of all, what shares are of.
@@ -85,7 +90,7 @@ private:
     std::vector<std::size_t> m_uncountedAccesses;  ///< cells accessed in the current layer step before it was counted
     std::size_t m_currentLayerStep = static_cast<std::size_t>(-1);
     std::size_t m_selectionsRead = 0, m_residencyRead = 0;
-    std::int64_t m_seen = 0, m_counted = 0, m_unplaced = 0;
+    std::int64_t m_seen = 0, m_counted = 0, m_unplaced = 0, m_summed = 0;
     std::int64_t m_promptTokens = 0, m_generatedTokens = 0;
 };
 

@@ -37,14 +37,26 @@ SelectionFilter filterOf(const Selection& selection) {
 
 void ExpertMapModel::setRun(const ModelFacts& model) {
     m_model = model;
-    m_usage = ExpertUsageCounter(model.layers, model.experts, m_filter);
-    m_reuse = ReuseCounter(model.layers, model.experts, model.topK, m_filter);
+    m_sums.clear();
+    countAnew();
+}
+
+void ExpertMapModel::setSums(std::vector<ExpertCount> sums) {
+    m_sums = std::move(sums);
+    countAnew();
+}
+
+void ExpertMapModel::countAnew() {
+    m_usage = ExpertUsageCounter(m_model.layers, m_model.experts, m_filter);
+    m_reuse = ReuseCounter(m_model.layers, m_model.experts, m_model.topK, m_filter);
+    for (const ExpertCount& sum : m_sums)
+        m_usage.addSum(sum.layer, sum.expert, sum.count);
 }
 
 void ExpertMapModel::setFilter(const SelectionFilter& filter) {
     if (filter == m_filter) return;
     m_filter = filter;
-    setRun(ModelFacts(m_model));
+    countAnew();
 }
 
 bool ExpertMapModel::update(const TraceView& trace) {

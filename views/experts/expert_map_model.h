@@ -5,10 +5,12 @@
 #include <functional>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "engine/base/run_facts.h"
 #include "profiler/analysis/expert_usage.h"
 #include "profiler/analysis/reuse.h"
+#include "storage/expert_counts.h"
 #include "views/base/draw_list.h"
 #include "views/base/selection.h"
 #include "views/experts/expert_measure.h"
@@ -31,6 +33,10 @@ public:
     void setRun(const ModelFacts& model);
     /// Counts only these selections from the next update on.
     void setFilter(const SelectionFilter& filter);
+    /// What another tool counted of this run, for one that has no selections.
+    void setSums(std::vector<ExpertCount> sums);
+    /// Whether all that is known are such sums: of no token, without weights and outcomes.
+    bool hasOnlySums() const { return !m_sums.empty(); }
     /// Takes in what `trace` has gained since the last update of this run; true when a picture may differ.
     bool update(const TraceView& trace);
 
@@ -75,12 +81,14 @@ public:
     QString counted() const;
 
 private:
+    void countAnew();
     double layerDiversity(std::int32_t layer) const;
     DrawList strip(const Viewport& viewport, const Theme& theme, double end,
                    const std::function<double(std::int32_t)>& valueOf, QString (*textOf)(double),
                    const QColor& color) const;
 
     ModelFacts m_model;
+    std::vector<ExpertCount> m_sums;
     SelectionFilter m_filter;
     ExpertUsageCounter m_usage{0, 0};
     ReuseCounter m_reuse{0, 0, 0};

@@ -8,12 +8,15 @@
 #include <QSignalBlocker>
 #include <QSpinBox>
 #include <QStackedWidget>
+#include <QStandardItemModel>
 #include <QTabBar>
 #include <QVBoxLayout>
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 #include "profiler/analysis/run_trace.h"
+#include "views/base/background_job.h"
 #include "views/base/empty_state.h"
 #include "views/base/heat_plot.h"
 #include "views/base/number_format.h"
@@ -30,7 +33,8 @@ ExpertsView::ExpertsView(SessionModel& session, SelectionModel& selection, QWidg
       m_theme(&Theme::light()),
       m_table(new ExpertTable(m_map, this)),
       m_tokenTable(new TokenExpertTable(
-          m_tokens, [this] { return traceView(); }, this)) {
+          m_tokens, [this] { return traceView(); }, this)),
+      m_reading(new BackgroundJob(this)) {
     m_controls = makeControls();
     m_heading = new QLabel(this);
     m_heading->setVisible(false);
@@ -190,28 +194,44 @@ void ExpertsView::takeRun() {
     m_map.setRun(facts);
     m_tokens.setRun(facts);
     m_tokensFit = true;
+    m_reading->cancel();
+    m_sumsRead = false;
     m_table->reset();
     m_tokenTable->reset();
-    refresh();
+    takeIn();
+}
+
+/// A run without selections may have been counted by another tool.
+void ExpertsView::readSums() {
+    const bool none = m_trace && m_trace->isWhole() && m_trace->selections().empty() && !running();
+    if (!none || m_sumsRead) return;
+    m_sumsRead = true;
+    m_reading->start([this, file = std::filesystem::path(m_session.file().toStdString()),
+                      run = m_trace->entry().id](const JobControl&) -> BackgroundJob::Taker {
+        return [this, sums = readExpertSums(file, run)] {
+            m_map.setSums(sums);
+            takeIn();
+        };
+    });
 }
 
 void ExpertsView::follow() {
     m_stale = true;
-    if (isVisible()) refresh();
+    if (isVisible()) takeIn();
 }
 
 void ExpertsView::refresh() {
+    takeIn();
+    m_reading->wait();
+}
+
+void ExpertsView::takeIn() {
     m_stale = false;
+    readSums();
     m_map.setFilter(filterOf(m_selection.current()));
     m_map.update(traceView());
     m_tokens.update(traceView());
-    const bool empty = !m_trace || m_map.layers() == 0 || m_trace->selections().empty();
-    m_emptyState->setVisible(empty);
-    if (empty) {
-        tellWhyEmpty(*m_emptyState, m_trace,
-                     {tr("its expert selections"), QStringLiteral("routing"),
-                      !m_trace || m_trace->entry().description.record.routing});
-    }
+    tellIfEmpty();
     m_table->changed();
     m_tokenTable->changed();
     fitAxes();
@@ -220,16 +240,27 @@ void ExpertsView::refresh() {
     plot()->replot();
 }
 
+void ExpertsView::tellIfEmpty() {
+    const bool sums = m_map.hasOnlySums();
+    const bool empty = !m_trace || m_map.layers() == 0 || (m_trace->selections().empty() && !sums);
+    m_emptyState->setVisible(empty);
+    if (empty) {
+        tellWhyEmpty(*m_emptyState, m_trace,
+                     {tr("its expert selections"), QStringLiteral("routing"),
+                      !m_trace || m_trace->entry().description.record.routing});
+    }
+}
+
 void ExpertsView::showEvent(QShowEvent* event) {
     View::showEvent(event);
-    if (m_stale) refresh();
+    if (m_stale) takeIn();
 }
 
 void ExpertsView::takeSelection() {
     const Selection& now = m_selection.current();
     if (now.layer) m_tokens.setLayer(*now.layer);
     m_stale = true;
-    if (isVisible()) refresh();
+    if (isVisible()) takeIn();
 }
 
 void ExpertsView::fitAxes() {
@@ -289,6 +320,14 @@ void ExpertsView::updateControls() {
     m_lock->setVisible(layers);
     for (QWidget* widget : std::initializer_list<QWidget*>{m_layerLabel, m_layer, m_colour})
         widget->setVisible(!layers);
+    const bool sums = m_map.hasOnlySums();
+    m_mode->setTabEnabled(static_cast<int>(Mode::Tokens), !sums);
+    m_mode->setTabToolTip(static_cast<int>(Mode::Tokens), sums ? tr("Counts were told without tokens.") : QString());
+    auto* items = qobject_cast<QStandardItemModel*>(m_measure->model());
+    for (int i = 0; i < m_measure->count(); ++i) {
+        const auto measure = static_cast<ExpertMeasure>(m_measure->itemData(i).toInt());
+        items->item(i)->setEnabled(!sums || measure == ExpertMeasure::Selections || measure == ExpertMeasure::Share);
+    }
     const QSignalBlocker quiet(m_layer);
     m_layer->setRange(0, std::max(0, m_tokens.layers() - 1));
     m_layer->setValue(m_tokens.layer().value());
@@ -309,6 +348,7 @@ void ExpertsView::updateTexts() {
                                 QString::fromStdString(run.policy).toHtmlEscaped(),
                                 QString::fromStdString(run.eviction).toHtmlEscaped(), bytesText(run.budget)));
     if (mode() == Mode::Layers) {
+        if (m_map.hasOnlySums()) return m_counted->setText(m_map.counted());
         m_counted->setText(
             m_map.counted() +
             tr(" Repeat rate: dashed is if random (%1).").arg(percentText(m_map.reuse().randomOverlap())));

@@ -19,6 +19,7 @@ class QTabBar;
 
 namespace expertscope {
 
+class BackgroundJob;
 class EmptyState;
 class ExpertTable;
 class HeatPlot;
@@ -61,6 +62,9 @@ private:
     void makePlots();
     void connectMouse(HeatPlot* plot);
     void takeRun();
+    void readSums();
+    void takeIn();
+    void tellIfEmpty();
     void follow();
     void takeSelection();
     void drawLayers();
@@ -86,6 +90,8 @@ private:
     TokenExpertModel m_tokens;
     ExpertTable* m_table;
     TokenExpertTable* m_tokenTable;
+    BackgroundJob* m_reading;  ///< of what another tool counted
+    bool m_sumsRead = false;
     bool m_stale = true;
     bool m_tokensFit = true;  ///< the token axis shows everything and grows with the run
     std::optional<QPointF> m_pressedAt;

@@ -4,11 +4,13 @@
 #include <QApplication>
 #include <QImage>
 #include <QTest>
+#include <cmath>
 #include <set>
 
 #include <gtest/gtest.h>
 
 #include "scratch_session.h"
+#include "storage/expert_counts.h"
 #include "tests/profiler/analysis/trace_fixture.h"
 #include "views/base/heat_plot.h"
 #include "views/base/session_model.h"
@@ -133,6 +135,32 @@ TEST_F(ExpertsViewTest, FollowsARunThatGrows) {
     session.add(second.selections);
     model.poll();
     EXPECT_EQ(view.mapModel().usage().countedSelections(), static_cast<std::int64_t>(trace.selections.size()));
+}
+
+TEST_F(ExpertsViewTest, DrawsWhatAnotherToolCounted) {
+    session.writer().endRun({}, RunState::Complete);
+    writeExpertCounts(session.file().toStdString(), session.run(),
+                      std::vector<ExpertCount>{{StepIndex(0), LayerIndex(1), ExpertId(2), 30},
+                                               {StepIndex(1), LayerIndex(1), ExpertId(2), 15},
+                                               {StepIndex(0), LayerIndex(1), ExpertId(3), 5}});
+    model.open(session.file());
+    ExpertsView view(model, selection);
+    view.exportTo(session.picture("experts_counts.png"), {900, 500});
+    const ExpertMapModel& map = view.mapModel();
+    EXPECT_TRUE(map.hasOnlySums());
+    EXPECT_EQ(map.value(ExpertMeasure::Selections, {LayerIndex(1), ExpertId(2)}), 45);
+    EXPECT_EQ(map.value(ExpertMeasure::Share, {LayerIndex(1), ExpertId(3)}), 0.1);
+    EXPECT_TRUE(std::isnan(map.value(ExpertMeasure::Selections, {LayerIndex(0), ExpertId(0)})));
+    EXPECT_TRUE(std::isnan(map.value(ExpertMeasure::MeanWeight, {LayerIndex(1), ExpertId(2)})));
+    EXPECT_TRUE(map.counted().contains("without tokens")) << map.counted().toStdString();
+    EXPECT_GT(coloursIn(QImage(session.picture("experts_counts.png"))), 8);
+
+    selection.set({{}, TokenRange{TokenIndex(0), TokenIndex(1)}, {}, {}});
+    view.refresh();
+    EXPECT_TRUE(map.counted().contains("none can be placed")) << map.counted().toStdString();
+    selection.set({});
+    view.refresh();
+    EXPECT_EQ(map.value(ExpertMeasure::Selections, {LayerIndex(1), ExpertId(2)}), 45);
 }
 
 TEST_F(ExpertsViewTest, RenderingALayerShowsItsTokens) {
