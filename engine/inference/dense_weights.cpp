@@ -9,6 +9,11 @@ namespace expertscope {
 
 DenseWeights::DenseWeights(const Checkpoint& checkpoint) {
     const ModelConfig& config = checkpoint.config();
+    if (config.subTokens > 1)
+        throw BadInputError(fmt::format(
+            "'{}' splits tokens into {} sub-tokens around its experts (Multi-Head MoE) and cannot be run: look "
+            "at its routing with 'expertscope analyze MODEL --what sub-token-routing'.",
+            checkpoint.folder().string(), config.subTokens));
     embedding = load(checkpoint, {"model.embed_tokens.weight"});
     head = config.tiedHead ? embedding : load(checkpoint, {"lm_head.weight"});
     finalNorm = checkpoint.readFloats("model.norm.weight");

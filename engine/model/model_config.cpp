@@ -41,6 +41,7 @@ public:
         config.experts = dimension("num_experts");
         config.topK = dimension("num_experts_per_tok");
         config.expertWidth = dimension("moe_intermediate_size");
+        if (present("num_moe_heads") != nullptr) config.subTokens = dimension("num_moe_heads");
         config.context = dimension("max_position_embeddings");
         config.normTopK = flag("norm_topk_prob");
         config.normEps = static_cast<float>(positive("rms_norm_eps", required("rms_norm_eps")));
@@ -188,6 +189,11 @@ private:
         if (config.heads % config.kvHeads != 0) {
             refuse(fmt::format("has {} attention heads, no multiple of its {} key/value heads", config.heads,
                                config.kvHeads));
+        }
+        if (config.hidden % config.subTokens != 0) {
+            refuse(
+                fmt::format("splits {} hidden values into {} sub-tokens (\"num_moe_heads\"), which do not divide them",
+                            config.hidden, config.subTokens));
         }
         if (config.topK > config.experts) {
             refuse(fmt::format("chooses {} experts a token but has {}", config.topK, config.experts));

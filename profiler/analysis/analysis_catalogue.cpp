@@ -7,8 +7,16 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "engine/base/deep_aggregates.h"
 #include "engine/base/error.h"
+#include "profiler/analysis/deep/expert_importance.h"
+#include "profiler/analysis/deep/neuron_activity.h"
+#include "profiler/analysis/deep/norm_score.h"
+#include "profiler/analysis/deep/output_similarity.h"
+#include "profiler/analysis/deep/unselected.h"
+#include "profiler/analysis/deep/weight_importance.h"
 #include "profiler/analysis/routing/balance.h"
+#include "profiler/analysis/routing/chosen_experts.h"
 #include "profiler/analysis/routing/co_activation.h"
 #include "profiler/analysis/routing/hit_curve.h"
 #include "profiler/analysis/routing/layer_similarity.h"
@@ -22,13 +30,17 @@
 #include "profiler/analysis/routing/transitions.h"
 #include "profiler/analysis/routing/vocabulary.h"
 #include "profiler/analysis/routing/working_set.h"
+#include "profiler/analysis/weights/dense_split.h"
+#include "profiler/analysis/weights/expert_count_cost.h"
 #include "profiler/analysis/weights/expert_pca.h"
 #include "profiler/analysis/weights/gate_regression.h"
 #include "profiler/analysis/weights/layer_diversity.h"
+#include "profiler/analysis/weights/minimum_capacity.h"
 #include "profiler/analysis/weights/neuron_matching.h"
 #include "profiler/analysis/weights/neuron_pca.h"
 #include "profiler/analysis/weights/similarity.h"
 #include "profiler/analysis/weights/stable_rank.h"
+#include "profiler/analysis/weights/sub_token_routing.h"
 #include "profiler/analysis/weights/weight_norms.h"
 
 namespace expertscope {
@@ -47,6 +59,27 @@ std::optional<RunRouting> filtered(const RunRouting& routing, Parameters& parame
     if (warmUp == "exclude") kept = routing.withoutConstantRuns(kWarmUpRun);
     if (phase != "all") kept = (kept ? *kept : routing).onlyPhase(phase == "prefill" ? Phase::Prefill : Phase::Decode);
     return kept;
+}
+
+/// Of a run that was recorded without a deep capture a table without rows.
+AnalysisTable deepTable(const AnalysisInfo& info, Parameters& parameters, AnalysisInput input) {
+    if (!input.deep && !input.routing)
+        throw UsageError(
+            fmt::format("The analysis {} looks at what every expert makes of a run's tokens: give a session "
+                        "that was recorded with '--record deep'.",
+                        info.name));
+    const DeepAggregates none;
+    const bool captured = input.deep != nullptr;
+    if (!captured) input.deep = &none;
+    AnalysisTable table = info.run(input, parameters);
+    parameters.finish();
+    if (!captured) {
+        table.rows.clear();
+        table.counted =
+            "Nothing was counted: this run was recorded without a deep capture; 'expertscope run --record "
+            "routing,spans,norms,predictions,deep' makes one.";
+    }
+    return table;
 }
 
 }  // namespace
@@ -72,12 +105,27 @@ const std::vector<AnalysisInfo>& analysisCatalogue() {
         committeeAnalysis(),
         vocabularyAnalysis(),
         vocabularyTokensAnalysis(),
+        chosenExpertsAnalysis(),
         saturationAnalysis(),
         activationRatioAnalysis(),
         requestReuseAnalysis(),
         requestGroupsAnalysis(),
         placementAnalysis(),
         placementMapAnalysis(),
+        normScoreAnalysis(),
+        normRanksAnalysis(),
+        expertNormsAnalysis(),
+        tokenNormsAnalysis(),
+        outputSimilarityAnalysis(),
+        outputSimilarityPairsAnalysis(),
+        tokenSimilarityAnalysis(),
+        activationsAnalysis(),
+        expertActivationsAnalysis(),
+        neuronActivationsAnalysis(),
+        importanceAnalysis(),
+        superExpertsAnalysis(),
+        unselectedAnalysis(),
+        routerScoresAnalysis(),
         weightSimilarityAnalysis(),
         neuronSimilarityAnalysis(),
         neuronMatchingAnalysis(),
@@ -85,10 +133,16 @@ const std::vector<AnalysisInfo>& analysisCatalogue() {
         gateRegressionAnalysis(),
         layerDiversityAnalysis(),
         weightNormsAnalysis(),
+        weightImportanceAnalysis(),
         stableRankAnalysis(),
         expertPcaAnalysis(),
         neuronPcaAnalysis(),
         neuronPcaPointsAnalysis(),
+        denseSplitAnalysis(),
+        minimumCapacityAnalysis(),
+        subTokenRoutingAnalysis(),
+        subTokenLoadAnalysis(),
+        expertCountCostAnalysis(),
     };
     return kCatalogue;
 }
@@ -113,6 +167,7 @@ AnalysisTable runAnalysis(const AnalysisInfo& info, std::string_view text, const
         parameters.finish();
         return table;
     }
+    if (info.source == AnalysisSource::Deep) return deepTable(info, parameters, input);
     if (!input.routing)
         throw UsageError(fmt::format(
             "The analysis {} looks at routing: give a session, made by 'expertscope run' or 'import'.", info.name));

@@ -15,11 +15,13 @@ namespace expertscope {
 
 class Checkpoint;
 class WeightStudy;
+struct DeepAggregates;
 
 /// What an analysis looks at.
 enum class AnalysisSource {
     Routing,     ///< a run's selections: any session with routing, imported ones too
     Checkpoint,  ///< a model's weights; no run is needed
+    Deep,        ///< what every expert of layers made of a run's tokens (run --record deep)
 };
 
 /// What the analyses are given; only what AnalysisInfo::source says is there for sure.
@@ -27,7 +29,8 @@ struct AnalysisInput {
     const RunRouting* routing = nullptr;
     const RunRouting* other = nullptr;  ///< a second run, where two are compared; may be null
     const Checkpoint* checkpoint = nullptr;
-    WeightStudy* weights = nullptr;  ///< of `checkpoint`, where several analyses share what is read; may be null
+    WeightStudy* weights = nullptr;        ///< of `checkpoint`, where several analyses share what is read; may be null
+    const DeepAggregates* deep = nullptr;  ///< of the same run as `routing`; null where it was not captured
     /// Called now and then with 0…1 by analyses that take long; may throw to end the work. May be empty.
     std::function<void(double)> progress;
 };

@@ -28,7 +28,10 @@ public:
     /// 0 < x ≤ 1.
     double uniform() { return (static_cast<double>(next() >> 11U) + 1.0) * 0x1p-53; }
     /// Standard normal, by Box and Muller.
-    double normal() { return std::sqrt(-2.0 * std::log(uniform())) * std::cos(2.0 * std::numbers::pi * uniform()); }
+    double normal() {
+        const double length = uniform();  // in this order with every compiler
+        return std::sqrt(-2.0 * std::log(length)) * std::cos(2.0 * std::numbers::pi * uniform());
+    }
 
     /// Fills `chosen` with different numbers below `bound` (at least as many as chosen): Floyd's way, O(k²).
     void distinct(std::span<std::int32_t> chosen, std::int32_t bound) {

@@ -150,7 +150,7 @@ std::array<ExpertPlane, 3> expertPlanes(WeightStudy& study, LayerIndex layer,
     std::vector<std::int64_t> constant(slices.size());
     forEachSlice(
         study.pool(), slices.size(), [&](double done) { part(1, done); },
-        [&](std::size_t n) {
+        [&](std::size_t n, std::size_t) {
             ZScores scores;
             SliceReader(weights, layer, units).read(slices[n], [&](const WeightPiece& piece) {
                 grams[n].add(scores.of(piece, units.size()), piece.length);

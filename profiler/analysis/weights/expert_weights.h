@@ -23,7 +23,8 @@ public:
 
     std::int32_t layers() const { return static_cast<std::int32_t>(m_layers.size()); }
     std::int32_t experts() const { return m_checkpoint.config().experts; }
-    std::int32_t hidden() const { return m_checkpoint.config().hidden; }
+    /// H: inputs of an expert (of a sub-token where the model splits tokens around its experts).
+    std::int32_t hidden() const { return m_checkpoint.config().expertInputs(); }
     const Checkpoint& checkpoint() const { return m_checkpoint; }
 
     /// Routed experts in order, then SE, then F.

@@ -2,11 +2,12 @@
 #include "profiler/analysis/weights/gram.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
-#include "engine/compute/kernels.h"
 #include "engine/compute/thread_pool.h"
+#include "profiler/analysis/weights/piece_kernels.h"
 
 namespace expertscope {
 namespace {
@@ -17,14 +18,24 @@ constexpr std::size_t kRowsAtOnce = 16;
 
 /// Products of rows [first, first + kRowsAtOnce) with those from `first` on; touches no others' sums.
 void Gram::addRows(const float* rows, std::size_t columns, std::size_t first) {
-    const MatrixView view{reinterpret_cast<const std::byte*>(rows), ElementType::F32, static_cast<int>(m_count),
-                          static_cast<int>(columns)};
+    constexpr std::size_t kRows = PieceKernels::kRows, kOthers = PieceKernels::kOthers;
     const std::size_t end = std::min(first + kRowsAtOnce, m_count);
-    Kernels::vectorised().matmul(view, rows + first * columns, static_cast<int>(m_count - first),
-                                 static_cast<int>(first), static_cast<int>(end), m_products.data() + first * m_count);
-    for (std::size_t b = first; b < m_count; ++b)
-        for (std::size_t a = first; a < end; ++a)
-            m_sums[b * m_count + a] += static_cast<double>(m_products[b * m_count + a]);
+    std::array<const float*, kRows> tileRows{};
+    std::array<const float*, kOthers> others{};
+    float products[kRows * kOthers];
+    for (std::size_t a = first; a < end; a += kRows) {
+        // Behind the last row it is taken again, and what comes of it left out.
+        for (std::size_t r = 0; r < kRows; ++r)
+            tileRows[r] = rows + std::min(a + r, m_count - 1) * columns;
+        for (std::size_t b = a; b < m_count; b += kOthers) {
+            for (std::size_t o = 0; o < kOthers; ++o)
+                others[o] = rows + std::min(b + o, m_count - 1) * columns;
+            PieceKernels::dotTile(tileRows, others, columns, products);
+            for (std::size_t o = 0; o < kOthers && b + o < m_count; ++o)
+                for (std::size_t r = 0; r < kRows && a + r <= b + o; ++r)
+                    m_sums[(b + o) * m_count + a + r] += static_cast<double>(products[r * kOthers + o]);
+        }
+    }
 }
 
 void Gram::add(const float* rows, std::size_t columns) {

@@ -11,13 +11,13 @@ class ThreadPool;
 
 /// Dot products of n vectors with each other, the vectors given piece by piece.
 ///
-/// Plain equivalent: G[a, b] = Σ_c x[a, c] · x[b, c] over all pieces. Products of a piece are summed in float32 by the
-/// engine's matrix kernel (sixteen rows against those that follow, so about half of all pairs), pieces in double: with
-/// pieces of about a thousand columns the relative error stays near 1e-7 however long the vectors are. One vector's NaN
-/// stays in its own row and column.
+/// Plain equivalent: G[a, b] = Σ_c x[a, c] · x[b, c] over all pieces. Products of a piece are summed in float32 by a
+/// kernel for tiles of 4 · 3 pairs (of which about half are made: those with a ≤ b), pieces in double: with pieces of
+/// about a thousand columns the relative error stays near 1e-7 however long the vectors are. One vector's NaN stays in
+/// its own row and column.
 class Gram {
 public:
-    explicit Gram(std::size_t count) : m_count(count), m_sums(count * count), m_products(count * count) {}
+    explicit Gram(std::size_t count) : m_count(count), m_sums(count * count) {}
 
     std::size_t count() const { return m_count; }
     /// rows [count, columns] row-major.
@@ -32,8 +32,7 @@ private:
     void addRows(const float* rows, std::size_t columns, std::size_t first);
 
     std::size_t m_count;
-    std::vector<double> m_sums;     ///< [b, a]; whole where b ≥ a
-    std::vector<float> m_products;  ///< scratch
+    std::vector<double> m_sums;  ///< [b, a] where b ≥ a; nothing elsewhere
 };
 
 /// Cosines out of dot products [n, n]: G[a, b] / √(G[a, a]·G[b, b]); NaN where a norm is zero or not finite.

@@ -119,7 +119,7 @@ AnalysisTable neuronMatchingTable(const AnalysisInput& input, Parameters& parame
         const std::vector<Pair> pairs = drawPairs(units, choice);
         pairsOfLayer = std::max(pairsOfLayer, pairs.size());
         std::vector<NeuronMatch> matches(pairs.size() * 3);
-        forEachSlice(study->pool(), matches.size(), progress, [&](std::size_t item) {
+        forEachSlice(study->pool(), matches.size(), progress, [&](std::size_t item, std::size_t) {
             const auto [a, b] = pairs[item / 3];
             const ExpertMatrix matrix = kExpertMatrices[item % 3];
             matches[item] = matchNeurons(drawNeurons(weights.neurons(index, a, matrix), all, count),

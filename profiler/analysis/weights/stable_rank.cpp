@@ -46,7 +46,7 @@ AnalysisTable stableRankTable(const AnalysisInput& input, Parameters& parameters
     forEachLayer(layers, input, [&](LayerIndex index, const std::function<void(double)>& progress) {
         const std::vector<WeightUnit>& units = weights.units(index);
         std::vector<MatrixRank> ranks(units.size() * 3);
-        forEachSlice(study->pool(), ranks.size(), progress, [&](std::size_t item) {
+        forEachSlice(study->pool(), ranks.size(), progress, [&](std::size_t item, std::size_t) {
             const std::vector<float> matrix = weights.neurons(index, item / 3, kExpertMatrices[item % 3]);
             ranks[item] = rankOf(matrix, static_cast<std::size_t>(units[item / 3].neurons));
         });

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "profiler/analysis/weights/gram.h"
+#include "profiler/analysis/weights/piece_kernels.h"
 #include "profiler/analysis/weights/weight_slices.h"
 
 namespace expertscope {
@@ -24,12 +25,11 @@ public:
             float* const sums = m_sums.data() + u * m_hidden;
             forEachRow(piece, static_cast<std::size_t>(columns),
                        [&](std::size_t row, std::size_t column, std::size_t at, std::size_t length) {
-                           const float* const values = piece.values + u * piece.length + at;
+                           const std::span<const float> values{piece.values + u * piece.length + at, length};
                            if (matrix == ExpertMatrix::Down)
-                               sums[row] += sumOf(values, length);
+                               sums[row] += PieceKernels::sumOf(values);
                            else
-                               for (std::size_t i = 0; i < length; ++i)
-                                   sums[column + i] += values[i];
+                               PieceKernels::addTo(values, sums + column);
                        });
         }
     }
@@ -50,21 +50,6 @@ private:
             element += length;
             at += length;
         }
-    }
-
-    static float sumOf(const float* values, std::size_t count) {
-        constexpr std::size_t kLanes = 16;  // sums side by side, which a compiler may keep in vectors
-        float lanes[kLanes] = {};
-        std::size_t i = 0;
-        for (; i + kLanes <= count; i += kLanes)
-            for (std::size_t lane = 0; lane < kLanes; ++lane)
-                lanes[lane] += values[i + lane];
-        float sum = 0;
-        for (; i < count; ++i)
-            sum += values[i];
-        for (const float lane : lanes)
-            sum += lane;
-        return sum;
     }
 
     std::size_t m_hidden;
@@ -100,9 +85,10 @@ GroupSums sumGroup(const ExpertMatrices& weights, LayerIndex layer, const Units&
     const auto hidden = static_cast<std::size_t>(weights.hidden());
     std::vector<Gram> grams(slices.size(), Gram(group.size()));
     std::vector<NeuronSums> neurons(slices.size(), NeuronSums(group.size(), hidden));
-    forEachSlice(pool, slices.size(), progress, [&](std::size_t n) {
+    std::vector<SliceReader> readers(static_cast<std::size_t>(pool.threads()), SliceReader(weights, layer, group));
+    forEachSlice(pool, slices.size(), progress, [&](std::size_t n, std::size_t worker) {
         const std::int64_t columns = weights.columns(layer, group.front(), slices[n].matrix);
-        SliceReader(weights, layer, group).read(slices[n], [&](const WeightPiece& piece) {
+        readers[worker].read(slices[n], [&](const WeightPiece& piece) {
             grams[n].add(piece.values, piece.length);
             neurons[n].add(piece, slices[n].matrix, columns);
         });

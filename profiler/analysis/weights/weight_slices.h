@@ -9,6 +9,7 @@
 #include "engine/compute/thread_pool.h"
 #include "engine/model/element_convert.h"
 #include "profiler/analysis/weights/expert_weights.h"
+#include "profiler/analysis/weights/piece_kernels.h"
 
 namespace expertscope {
 
@@ -77,9 +78,13 @@ private:
         for (std::size_t u = 0; u < m_units.size(); ++u) {
             const ElementType type = m_weights.type(m_layer, m_units[u], matrix);
             const std::size_t size = elementSize(type);
-            convertToFloats(
-                type, std::span<const std::byte>(m_raw[u]).subspan(static_cast<std::size_t>(at) * size, count * size),
-                std::span(m_values).subspan(u * count, count));
+            const auto raw =
+                std::span<const std::byte>(m_raw[u]).subspan(static_cast<std::size_t>(at) * size, count * size);
+            const auto values = std::span(m_values).subspan(u * count, count);
+            if (type == ElementType::BF16)
+                PieceKernels::widenBf16(raw.data(), values);
+            else
+                convertToFloats(type, raw, values);
         }
     }
 
@@ -90,8 +95,8 @@ private:
     std::vector<float> m_values;
 };
 
-/// Runs body(item) for every item on all threads and tells progress from the calling thread; when that throws, the
-/// items that have not begun are left out and its exception goes on.
+/// Runs body(item, worker) for every item on all threads and tells progress from the calling thread; when that throws,
+/// the items that have not begun are left out and its exception goes on.
 template <class Body>
 void forEachSlice(ThreadPool& pool, std::size_t items, const std::function<void(double)>& progress, Body&& body) {
     std::atomic<std::size_t> done{0};
@@ -99,7 +104,7 @@ void forEachSlice(ThreadPool& pool, std::size_t items, const std::function<void(
     pool.forEach(static_cast<int>(items), [&](int item, int worker) {
         if (stopped.load(std::memory_order_relaxed)) return;
         try {
-            body(static_cast<std::size_t>(item));
+            body(static_cast<std::size_t>(item), static_cast<std::size_t>(worker));
             const std::size_t now = done.fetch_add(1, std::memory_order_relaxed) + 1;
             if (worker == 0 && progress) progress(static_cast<double>(now) / static_cast<double>(items));
         } catch (...) {

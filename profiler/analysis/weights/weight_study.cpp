@@ -28,7 +28,7 @@ std::string WeightStudy::counted() const {
         fmt::format("Weights of {} in {} with {} of {} neurons and {} inputs each", m_weights->checkpoint().name(),
                     config.layers == 1 ? "1 layer" : fmt::format("{} layers", config.layers),
                     config.experts == 1 ? "1 expert" : fmt::format("{} experts", config.experts), config.expertWidth,
-                    config.hidden);
+                    config.expertInputs());
     bool shared = false, dense = false;
     for (std::int32_t layer = 0; layer < config.layers; ++layer) {
         for (const WeightUnit& unit : m_weights->units(LayerIndex(layer))) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The analyses of weights against numpy and scipy (tests/data/analysis/weights/make_weights.py), and on checkpoints
-// that have hardly anything to compare.
-#include <bit>
+// The analyses of weights against numpy and scipy (make_weights.py and make_models.py in tests/data/analysis), and on
+// checkpoints that have hardly anything to compare.
 #include <cmath>
 #include <limits>
+#include <map>
 #include <set>
 
 #include <gmock/gmock.h>
@@ -16,6 +16,7 @@
 #include "profiler/analysis/weights/weight_pass.h"
 #include "profiler/analysis/weights/weight_study.h"
 #include "tests/engine/model/safetensors_writer.h"
+#include "tests/profiler/analysis/tiny_model.h"
 #include "tests/profiler/analysis/vector_fixture.h"
 
 namespace expertscope {
@@ -24,17 +25,6 @@ namespace {
 using namespace test;
 using testing::HasSubstr;
 
-std::filesystem::path weightData(const std::string& name) {
-    return std::filesystem::path(EXPERTSCOPE_ANALYSIS_DATA) / "weights" / name;
-}
-
-AnalysisTable analyse(const std::string& text, const Checkpoint& checkpoint, WeightStudy* study = nullptr) {
-    AnalysisInput input;
-    input.checkpoint = &checkpoint;
-    input.weights = study;
-    return runAnalysis(analysisInfo(analysisCatalogue(), text), text, input);
-}
-
 std::vector<std::string> weightAnalyses() {
     std::vector<std::string> names;
     for (const AnalysisInfo& info : analysisCatalogue())
@@ -42,44 +32,34 @@ std::vector<std::string> weightAnalyses() {
     return names;
 }
 
-/// A tiny model, its tensors changed by `change` before they are written.
-struct TinyModel {
-    explicit TinyModel(const TinyQwen3Moe& options, const std::function<void(RawTensor&)>& change = {}) {
-        writeTinyQwen3Moe(folder.path(), options);
-        std::vector<RawTensor> tensors = tinyTensors(options);
-        if (change)
-            for (RawTensor& tensor : tensors)
-                change(tensor);
-        writeTensors(folder.path(), tensors);
-    }
-    Checkpoint open() const { return Checkpoint::open(folder.path()); }
-    TemporaryFolder folder;
-};
-
-/// Changes the first element (BF16) of a tensor.
-void setFirst(RawTensor& tensor, float value) {
-    const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
-    tensor.data[0] = static_cast<char>((bits >> 16) & 0xFFU);
-    tensor.data[1] = static_cast<char>(bits >> 24);
-}
-
 double real(const AnalysisTable& table, std::size_t row, std::size_t column) {
     return std::get<double>(table.rows.at(row).at(column));
 }
 
-TEST(WeightAnalyses, AgreeWithNumpy) {
-    const Checkpoint checkpoint = Checkpoint::open(weightData("checkpoint"));
-    const SafetensorsSource dense(weightData("dense"));
-    WeightStudy plain(checkpoint), withDense(checkpoint, &dense);
-    const nlohmann::json all = analysisData("weights/expected.json");
+/// Compares the tables of one folder's expected.json; `models` by what it calls them. Gives the names compared.
+std::set<std::string> compareTables(const std::string& folder, const std::map<std::string, WeightStudy*>& models) {
     std::set<std::string> compared;
+    const nlohmann::json all = analysisData(folder + "/expected.json");
     for (const auto& [kind, tables] : all.items()) {
+        WeightStudy& study = *models.at(kind);
         for (const auto& [text, expected] : tables.items()) {
-            const std::string name = text.substr(0, text.find(':'));
-            compared.insert(name);
-            expectTable(analyse(text, checkpoint, kind == "dense" ? &withDense : &plain), expected, kind + " " + text);
+            compared.insert(text.substr(0, text.find(':')));
+            expectTable(analyse(text, study.weights().checkpoint(), &study), expected, kind + " " + text);
         }
     }
+    return compared;
+}
+
+TEST(WeightAnalyses, AgreeWithNumpy) {
+    const Checkpoint checkpoint = Checkpoint::open(analysisFolder("weights/checkpoint"));
+    const SafetensorsSource dense(analysisFolder("weights/dense"));
+    WeightStudy plain(checkpoint), withDense(checkpoint, &dense);
+    std::set<std::string> compared = compareTables("weights", {{"plain", &plain}, {"dense", &withDense}});
+    const Checkpoint whole = Checkpoint::open(analysisFolder("models/plain"));
+    const Checkpoint split = Checkpoint::open(analysisFolder("models/heads"));
+    const SafetensorsSource groups(analysisFolder("models/dense"));
+    WeightStudy wholeTokens(whole), subTokens(split), withGroups(whole, &groups);
+    compared.merge(compareTables("models", {{"plain", &wholeTokens}, {"heads", &subTokens}, {"dense", &withGroups}}));
     EXPECT_THAT(weightAnalyses(), testing::UnorderedElementsAreArray(compared));
 }
 
@@ -191,7 +171,7 @@ TEST(WeightAnalyses, TellProgressInOrderAndEndWhereItThrows) {
 }
 
 TEST(WeightAnalyses, MatchThePairsAndAsManyNeuronsAsAreAskedFor) {
-    const Checkpoint checkpoint = Checkpoint::open(weightData("checkpoint"));
+    const Checkpoint checkpoint = Checkpoint::open(analysisFolder("weights/checkpoint"));
     const AnalysisTable all = analyse("neuron-matching:pairs=100:layer=0", checkpoint);
     const AnalysisTable one = analyse("neuron-matching:layer=0:a=5:b=1", checkpoint);
     ASSERT_EQ(one.rows.size(), 3U + 3U) << "a pair, and its means";
