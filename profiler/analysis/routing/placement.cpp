@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "engine/base/error.h"
+#include "engine/compute/thread_pool.h"
 #include "profiler/analysis/routing/balance.h"
 #include "profiler/analysis/routing/expert_marks.h"
 #include "profiler/analysis/routing/random_choices.h"
@@ -88,6 +89,10 @@ double homesPerToken(const LayerChoices& layer, const std::vector<std::int32_t>&
 /// Mean number of places that a token's choices lie on; each choice goes to one by its share, apart from the others.
 double placesPerToken(const LayerChoices& layer, const Shares& shares) {
     const std::size_t places = shares.front().size();
+    if (places == 1) {
+        const bool any = std::ranges::any_of(layer.experts, [](std::int32_t expert) { return expert >= 0; });
+        return any ? 1 : kNoData;
+    }
     if (const auto homes = homesOf(shares); !homes.empty()) return homesPerToken(layer, homes, places);
     std::vector<double> away(places);
     double sum = 0;
@@ -121,6 +126,55 @@ double stayingPart(const Transitions& transitions, const Shares& from, const Sha
     }
     return stays / static_cast<double>(transitions.total);
 }
+
+/// What placements cost: the run is counted once for all of them.
+class PlacementMeasure {
+public:
+    PlacementMeasure(const RunRouting& routing, const Cluster& cluster)
+        : m_routing(routing),
+          m_cluster(cluster),
+          m_transitions(transitionsOf(routing, {.layers = 1, .pairs = TransitionPairs::First})),
+          m_loads(loadsOf(routing)) {}
+
+    std::vector<PlacementCost> costs(const Placement& placement) const {
+        std::vector<PlacementCost> costs;
+        Shares gpusBefore, nodesBefore;
+        for (std::size_t layer = 0; layer < placement.slots.size(); ++layer) {
+            Shares gpus = sharesOf(placement.slots[layer], m_routing.experts(), m_cluster.gpus);
+            Shares nodes = byNode(gpus, m_cluster);
+            PlacementCost& cost = costs.emplace_back();
+            cost.layer = LayerIndex(static_cast<std::int32_t>(layer));
+            cost.imbalance = loadBalance(gpuLoads(layer, gpus)).maxVio;
+            cost.balancedness = 1 / (1 + cost.imbalance);
+            cost.gpusPerToken = placesPerToken(m_routing.layer(cost.layer.value()), gpus);
+            cost.nodesPerToken = placesPerToken(m_routing.layer(cost.layer.value()), nodes);
+            cost.sameGpu = cost.sameNode = cost.crossNode = kNoData;
+            if (layer > 0) {
+                const double node = stayingPart(m_transitions[layer - 1], nodesBefore, nodes);
+                cost.sameGpu = stayingPart(m_transitions[layer - 1], gpusBefore, gpus);
+                cost.sameNode = node - cost.sameGpu;
+                cost.crossNode = 1 - node;
+            }
+            gpusBefore = std::move(gpus);
+            nodesBefore = std::move(nodes);
+        }
+        return costs;
+    }
+
+private:
+    std::vector<double> gpuLoads(std::size_t layer, const Shares& gpus) const {
+        std::vector<double> loads(static_cast<std::size_t>(m_cluster.gpus));
+        for (std::size_t e = 0; e < gpus.size(); ++e)
+            for (std::size_t gpu = 0; gpu < loads.size(); ++gpu)
+                loads[gpu] += m_loads[layer][e] * gpus[e][gpu];
+        return loads;
+    }
+
+    const RunRouting& m_routing;
+    Cluster m_cluster;
+    std::vector<Transitions> m_transitions;
+    std::vector<std::vector<double>> m_loads;
+};
 
 /// Chooses places for experts so that transitions stay near.
 class LocalitySearch {
@@ -274,15 +328,21 @@ AnalysisTable placementTable(const AnalysisInput& input, Parameters& parameters)
             table.rows.push_back({name, std::int64_t{cost.layer.value()}, cost.imbalance, cost.balancedness,
                                   cost.gpusPerToken, cost.nodesPerToken, cost.sameGpu, cost.sameNode, cost.crossNode});
     };
-    for (const Placement& placement : placementsOf(routing, options))
-        tell(placement.name, placementCosts(routing, options.cluster, placement));
+    std::vector<Placement> placements = placementsOf(routing, options);
+    const std::size_t chosen = placements.size();
+    for (int i = 0; i < kRandomPlacements; ++i)
+        placements.push_back(randomPlacement(routing, options.cluster, static_cast<std::uint64_t>(i)));
+    const PlacementMeasure measure(routing, options.cluster);
+    std::vector<std::vector<PlacementCost>> costs(placements.size());
+    ThreadPool(0).forEach(static_cast<int>(placements.size()), [&](int item, int) {
+        costs[static_cast<std::size_t>(item)] = measure.costs(placements[static_cast<std::size_t>(item)]);
+    });
+    for (std::size_t i = 0; i < chosen; ++i)
+        tell(placements[i].name, costs[i]);
     std::vector<PlacementCost> random(static_cast<std::size_t>(routing.layers()));
-    for (int i = 0; i < kRandomPlacements; ++i) {
-        const auto costs = placementCosts(routing, options.cluster,
-                                          randomPlacement(routing, options.cluster, static_cast<std::uint64_t>(i)));
-        for (std::size_t layer = 0; layer < costs.size(); ++layer)
-            add(random[layer], costs[layer], 1.0 / kRandomPlacements);
-    }
+    for (std::size_t i = chosen; i < costs.size(); ++i)
+        for (std::size_t layer = 0; layer < random.size(); ++layer)
+            add(random[layer], costs[i][layer], 1.0 / kRandomPlacements);
     tell("random", random);
     return table;
 }
@@ -352,34 +412,7 @@ Placement localityPlacement(const RunRouting& routing, const Cluster& cluster) {
 
 std::vector<PlacementCost> placementCosts(const RunRouting& routing, const Cluster& cluster,
                                           const Placement& placement) {
-    const auto transitions = transitionsOf(routing, {.layers = 1, .pairs = TransitionPairs::First});
-    const auto loads = loadsOf(routing);
-    std::vector<PlacementCost> costs;
-    Shares gpusBefore, nodesBefore;
-    for (std::size_t layer = 0; layer < placement.slots.size(); ++layer) {
-        Shares gpus = sharesOf(placement.slots[layer], routing.experts(), cluster.gpus);
-        Shares nodes = byNode(gpus, cluster);
-        PlacementCost& cost = costs.emplace_back();
-        cost.layer = LayerIndex(static_cast<std::int32_t>(layer));
-        std::vector<double> gpuLoads(static_cast<std::size_t>(cluster.gpus));
-        for (std::size_t e = 0; e < gpus.size(); ++e)
-            for (std::size_t gpu = 0; gpu < gpuLoads.size(); ++gpu)
-                gpuLoads[gpu] += loads[layer][e] * gpus[e][gpu];
-        cost.imbalance = loadBalance(gpuLoads).maxVio;
-        cost.balancedness = 1 / (1 + cost.imbalance);
-        cost.gpusPerToken = placesPerToken(routing.layer(static_cast<std::int32_t>(layer)), gpus);
-        cost.nodesPerToken = placesPerToken(routing.layer(static_cast<std::int32_t>(layer)), nodes);
-        cost.sameGpu = cost.sameNode = cost.crossNode = kNoData;
-        if (layer > 0) {
-            const double node = stayingPart(transitions[layer - 1], nodesBefore, nodes);
-            cost.sameGpu = stayingPart(transitions[layer - 1], gpusBefore, gpus);
-            cost.sameNode = node - cost.sameGpu;
-            cost.crossNode = 1 - node;
-        }
-        gpusBefore = std::move(gpus);
-        nodesBefore = std::move(nodes);
-    }
-    return costs;
+    return PlacementMeasure(routing, cluster).costs(placement);
 }
 
 AnalysisInfo placementAnalysis() {

@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <limits>
 #include <string>
 #include <tuple>
 
 #include <fmt/format.h>
 
+#include "engine/compute/thread_pool.h"
 #include "profiler/analysis/routing/random_choices.h"
 
 namespace expertscope {
@@ -144,6 +146,26 @@ AnalysisTable vocabularyTable(const AnalysisInput& input, Parameters& parameters
     return table;
 }
 
+/// The rows of one layer: of each expert the `top` ids with the greatest share, all where it is 0.
+std::vector<std::vector<AnalysisCell>> layerTokens(const RunRouting& routing, std::int32_t layer, TokenRole role,
+                                                   std::int32_t least, int top) {
+    std::vector<std::vector<VocabularyCell>> byExpert(static_cast<std::size_t>(routing.experts()));
+    for (const VocabularyCell& cell : vocabularyCells(routing, layer, role, least))
+        byExpert[static_cast<std::size_t>(cell.expert)].push_back(cell);
+    std::vector<std::vector<AnalysisCell>> rows;
+    for (auto& cells : byExpert) {
+        const auto shown = top == 0 ? cells.size() : std::min(cells.size(), static_cast<std::size_t>(top));
+        std::ranges::partial_sort(
+            cells, cells.begin() + static_cast<std::ptrdiff_t>(shown), {},
+            [](const VocabularyCell& cell) { return std::tuple(-cell.share(), -cell.count, cell.id); });
+        for (const VocabularyCell& cell : std::span(cells).first(shown))
+            rows.push_back({std::int64_t{layer}, std::int64_t{cell.expert}, std::int64_t{cell.id},
+                            routing.textOf(cell.id), cell.count, cell.tokens, cell.share(),
+                            static_cast<double>(routing.topK()) / routing.experts()});
+    }
+    return rows;
+}
+
 AnalysisTable tokensTable(const AnalysisInput& input, Parameters& parameters) {
     const RunRouting& routing = *input.routing;
     const int least = parameters.integer("least", 10, 1, 1 << 30), top = parameters.integer("top", 5, 0, 1 << 30);
@@ -154,22 +176,13 @@ AnalysisTable tokensTable(const AnalysisInput& input, Parameters& parameters) {
     table.counted = countedOf(routing, least) + fmt::format(" The {} of each expert with the greatest share.",
                                                             top == 0 ? "ids, all" : std::to_string(top));
     table.columns = {"layer", "expert", "id", "text", "count", "id_tokens", "share", "random_share"};
-    for (std::int32_t layer = 0; layer < routing.layers(); ++layer) {
-        if (only >= 0 && layer != only) continue;
-        std::vector<std::vector<VocabularyCell>> byExpert(static_cast<std::size_t>(routing.experts()));
-        for (const VocabularyCell& cell : vocabularyCells(routing, layer, role, least))
-            byExpert[static_cast<std::size_t>(cell.expert)].push_back(cell);
-        for (auto& cells : byExpert) {
-            const auto shown = top == 0 ? cells.size() : std::min(cells.size(), static_cast<std::size_t>(top));
-            std::ranges::partial_sort(
-                cells, cells.begin() + static_cast<std::ptrdiff_t>(shown), {},
-                [](const VocabularyCell& cell) { return std::tuple(-cell.share(), -cell.count, cell.id); });
-            for (const VocabularyCell& cell : std::span(cells).first(shown))
-                table.rows.push_back({std::int64_t{layer}, std::int64_t{cell.expert}, std::int64_t{cell.id},
-                                      routing.textOf(cell.id), cell.count, cell.tokens, cell.share(),
-                                      static_cast<double>(routing.topK()) / routing.experts()});
-        }
-    }
+    std::vector<std::vector<std::vector<AnalysisCell>>> byLayer(static_cast<std::size_t>(routing.layers()));
+    ThreadPool(0).forEach(routing.layers(), [&](int layer, int) {
+        if (only < 0 || layer == only)
+            byLayer[static_cast<std::size_t>(layer)] = layerTokens(routing, layer, role, least, top);
+    });
+    for (auto& rows : byLayer)
+        std::ranges::move(rows, std::back_inserter(table.rows));
     return table;
 }
 
