@@ -36,7 +36,17 @@ std::string parametersOf(const AnalysisInfo& info) {
     return info.parameters.empty() ? kRoutingParameters : info.parameters + ", " + kRoutingParameters;
 }
 
-const char* sourceName(AnalysisSource source) { return source == AnalysisSource::Routing ? "session" : "model"; }
+const char* sourceName(AnalysisSource source) {
+    switch (source) {
+        case AnalysisSource::Routing:
+            return "session";
+        case AnalysisSource::Checkpoint:
+            return "model";
+        case AnalysisSource::Deep:
+            return "session with deep capture";
+    }
+    return "";
+}
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "app/cli/deep_argument.h"
 #include "app/cli/prompts.h"
 #include "engine/base/error.h"
 
@@ -52,7 +53,11 @@ void addOutputOptions(CLI::App& command, RunArguments& arguments) {
     command.add_option("--out", arguments.out, "Session file; runs are appended where it exists [nothing is recorded]")
         ->group(group)
         ->type_name("S.esdb");
-    command.add_option("--record", arguments.record, "What is recorded: routing,spans,norms,predictions")
+    command
+        .add_option(
+            "--record", arguments.record,
+            "What is recorded: routing,spans,norms,predictions; and deep[:layers=0-3][:tokens=0-63]: what every expert "
+            "makes of the true inputs")
         ->group(group)
         ->capture_default_str();
     command
@@ -119,8 +124,8 @@ void RunArguments::check() const {
 
 RecordSet parseRecordSet(const std::string& list) {
     RecordSet record{.routing = false, .spans = false, .norms = false, .predictions = false};
-    for (const std::string& item : splitList(list, "--record")) {
-        if (item == "routing") {
+    for (const std::string& item : recordItems(list)) {
+        if (item == "routing" || parseDeepCapture(item)) {  // a deep capture is looked at beside the choices
             record.routing = true;
         } else if (item == "spans") {
             record.spans = true;
@@ -130,7 +135,7 @@ RecordSet parseRecordSet(const std::string& list) {
             record.predictions = true;
         } else {
             throw UsageError(
-                fmt::format("This build cannot record '{}': use of routing, spans, norms, predictions.", item));
+                fmt::format("This build cannot record '{}': use of routing, spans, norms, predictions, deep.", item));
         }
     }
     if (record.norms && !record.routing) {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "app/cli/calibration.h"
+#include "app/cli/deep_argument.h"
 #include "app/cli/machine_description.h"
 #include "app/cli/run_arguments.h"
 #include "app/cli/run_job.h"
@@ -98,8 +99,12 @@ void RunCommand::calibrateFor(const RunContext& context) {
 
 void RunCommand::runAll() {
     RecordSet record = parseRecordSet(m_arguments.record);
+    std::optional<DeepCaptureOptions> deep = parseDeepCapture(m_arguments.record);
     // Without a session nobody looks at the records, so that the engine need not make them.
-    if (m_arguments.out.empty()) record = {.routing = false, .spans = false, .norms = false, .predictions = false};
+    if (m_arguments.out.empty()) {
+        record = {.routing = false, .spans = false, .norms = false, .predictions = false};
+        deep.reset();
+    }
     const LoadedModel model = loadModel(m_arguments.model);
     checkVariants(m_variants, model.checkpoint);
     const ModelFacts facts = model.facts();
@@ -115,7 +120,9 @@ void RunCommand::runAll() {
                              .machineJson = machineDescription(),
                              .progress = *m_progress,
                              .stop = m_stop,
-                             .runs = static_cast<int>(plans().size()) + (calibrates ? 1 : 0)};
+                             .runs = static_cast<int>(plans().size()) + (calibrates ? 1 : 0),
+                             .deep = deep,
+                             .session = m_arguments.out};
     if (calibrates) calibrateFor(context);
     for (const RunPlan& plan : plans()) {
         if (m_stop.received()) break;

@@ -11,6 +11,7 @@
 #include "app/cli/fidelity.h"
 #include "app/cli/run_watcher.h"
 #include "engine/base/error.h"
+#include "profiler/analysis/deep/deep_session.h"
 #include "profiler/capture/recorder.h"
 #if EXPERTSCOPE_HAS_NVTX
 #include "profiler/capture/nvtx_receiver.h"
@@ -93,6 +94,7 @@ private:
 #endif
     std::unique_ptr<NpyWriter> m_npy;
     std::vector<LogitsSpool> m_spools;  ///< one a request, for the fidelity
+    std::optional<DeepAggregates> m_deep;
     RunOutcome m_outcome;
     std::exception_ptr m_failure;
 };
@@ -100,6 +102,7 @@ private:
 void RunJob::prepare(const OpenSession& openSession) {
     EngineOptions options = m_plan.variant.options;
     options.record = m_context.record;
+    options.deep = m_context.deep;
     options.countRouting = m_context.fidelity;
     m_engine =
         std::make_unique<Engine>(m_context.model.checkpoint, m_context.model.tokenizerOrNull(), options, m_watcher);
@@ -195,6 +198,7 @@ void RunJob::close() {
     if (m_recorder) {
         try {
             m_recorder->finish(m_outcome.summary, m_outcome.state);
+            if (m_deep) keepDeepCapture(m_context.session, m_outcome.id, *m_deep);
         } catch (...) {
             if (!m_failure) m_failure = std::current_exception();
         }
@@ -209,6 +213,7 @@ RunOutcome RunJob::run(const OpenSession& openSession) {
     try {
         generateAll();
         m_outcome.summary = m_engine->finish();
+        if (const DeepAggregates* deep = m_engine->deepCapture()) m_deep = *deep;
         if (m_npy) m_npy->finish();
         m_context.stop.setEngine(nullptr);
         m_engine.reset();

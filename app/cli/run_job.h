@@ -31,6 +31,8 @@ struct RunContext {
     Progress& progress;
     StopSignal& stop;
     int runs = 1;
+    std::optional<DeepCaptureOptions> deep{};  ///< where a session is recorded
+    std::filesystem::path session{};           ///< that is recorded into; empty where none is
 };
 
 /// One run to make: a combination, and where its results go.

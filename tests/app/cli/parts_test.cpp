@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 
+#include "app/cli/deep_argument.h"
 #include "app/cli/fidelity.h"
 #include "app/cli/logits_spool.h"
 #include "app/cli/npy_writer.h"
@@ -160,8 +161,17 @@ TEST(RecordSet, KnowsWhatThisBuildRecords) {
     EXPECT_TRUE(record.routing && record.spans);
     EXPECT_FALSE(record.norms || record.predictions);
     EXPECT_THROW(parseRecordSet("router"), UsageError);
-    EXPECT_THROW(parseRecordSet("routing,deep:layers=0-3"), UsageError);
+    EXPECT_TRUE(parseRecordSet("deep:layers=0-3,tokens=4").routing) << "needed beside a deep capture";
     EXPECT_THROW(parseRecordSet("norms"), UsageError);
+
+    EXPECT_FALSE(parseDeepCapture("routing,spans"));
+    EXPECT_EQ(*parseDeepCapture("deep,norms"), DeepCaptureOptions{});
+    const DeepCaptureOptions some{LayerIndex(0), LayerIndex(3), TokenIndex(5), TokenIndex(5), 7};
+    EXPECT_EQ(*parseDeepCapture("spans,deep:layers=0-3:tokens=5:examples=7"), some);
+    EXPECT_EQ(*parseDeepCapture("deep:layers=0-3,tokens=5,examples=7,spans"), some);
+    for (const char* wrong : {"deep:", "deep:layers", "deep:layers=", "deep:layers=-1", "deep:layers=1-",
+                              "deep:tokens=2-1", "deep:raw", "deep:layers=1x"})
+        EXPECT_THROW(parseDeepCapture(wrong), UsageError) << wrong;
 }
 
 TEST(EngineVariants, AreEveryCombinationPoliciesOutermost) {

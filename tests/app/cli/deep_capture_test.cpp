@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// run --record deep, what is made of it, and the model doing with less.
+#include <filesystem>
+
+#include <gmock/gmock.h>
+
+#include "tests/app/cli/program.h"
+#include "tests/engine/model/safetensors_writer.h"
+
+namespace expertscope::test {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+/// A session with a run that captured two layers of ten tokens, one that captured everything, and one that did not,
+/// made once.
+class DeepSessions : public testing::Test {
+protected:
+    static void SetUpTestSuite() {
+        s_folder = std::make_unique<TemporaryFolder>();
+        s_session = s_folder->path() / "s.esdb";
+        for (const char* record : {"deep:layers=2-3,tokens=0-9", "routing,norms,deep:examples=2", "routing,norms"}) {
+            const ProgramResult made = runProgram(
+                {"run",      "--model",  "demo",     "--prompt",   "In the beginning God created",
+                 "--tokens", "12",       "--policy", "on-demand",  "--budget",
+                 "25%",      "--record", record,     "--progress", "none",
+                 "--json",   "--out",    s_session,  "--logits",   s_folder->path() / (std::string(record) + ".npy")});
+            ASSERT_EQ(made.exitCode, 0) << made.err;
+        }
+    }
+    static void TearDownTestSuite() { s_folder.reset(); }
+
+    static nlohmann::json analyze(const std::string& what, int run) {
+        return runProgram({"analyze", s_session, "--what", what, "--run", std::to_string(run), "--json"})
+            .json()["analyses"][what];
+    }
+    static nlohmann::json sql(const std::string& query) {
+        return runProgram({"sql", s_session, query, "--json"}).json()["rows"];
+    }
+    static std::string logits(const std::string& record) { return readFile(s_folder->path() / (record + ".npy")); }
+
+    inline static std::unique_ptr<TemporaryFolder> s_folder;
+    inline static fs::path s_session;
+};
+
+TEST_F(DeepSessions, HoldWhatWasAskedForAndSayThatTimesAreNoMeasure) {
+    const auto few = analyze("norm-score", 1);
+    ASSERT_EQ(few["rows"].size(), 3U) << "two layers, and both";
+    EXPECT_EQ(few["rows"][0][0], 2);
+    EXPECT_EQ(few["rows"][1][0], 3);
+    EXPECT_EQ(few["rows"][0][1], 10);
+    EXPECT_EQ(few["rows"][2][1], 20);
+    EXPECT_EQ(sql("select count(*) from selection where run_id = 1 and layer = 7")[0][0].get<int>() > 0, true)
+        << "choices are recorded beside it";
+    const auto told = sql("select severity, sentence from diagnostic where run_id = 1 and name = 'deep_capture'");
+    ASSERT_EQ(told.size(), 1U);
+    EXPECT_EQ(told[0][0], "warning");
+    EXPECT_THAT(told[0][1].get<std::string>(), HasSubstr("not representative"));
+    EXPECT_EQ(analyze("token-norms", 2)["rows"].size(), 8U * 2 * 32);
+}
+
+TEST_F(DeepSessions, ChangeNoLogitsAndCountWhatTheRunRecorded) {
+    EXPECT_EQ(logits("routing,norms,deep:examples=2"), logits("routing,norms"));
+    const auto table = analyze("importance", 2);
+    const auto rows =
+        sql("select s.layer, s.expert, count(*), sum(n.norm), avg(s.weight * n.norm) from selection s "
+            "join norm n using (run_id, token, layer, slot) where run_id = 2 group by s.layer, s.expert");
+    std::size_t column[3] = {};
+    const char* names[3] = {"frequency", "ean_sum", "reap"};
+    for (std::size_t i = 0; i < 3; ++i)
+        while (table["columns"].at(column[i]) != names[i])
+            ++column[i];
+    ASSERT_GT(rows.size(), 100U);
+    for (const auto& row : rows) {
+        const auto& mine = table["rows"][row[0].get<std::size_t>() * 32 + row[1].get<std::size_t>()];
+        for (std::size_t i = 0; i < 3; ++i)
+            EXPECT_NEAR(mine[column[i]].get<double>(), row[i + 2].get<double>(), 1e-6 * row[i + 2].get<double>());
+    }
+    const auto without = analyze("importance", 3);
+    EXPECT_TRUE(without["rows"].empty());
+    EXPECT_THAT(without["counted"].get<std::string>(), HasSubstr("without a deep capture"));
+}
+
+TEST_F(DeepSessions, SayWhatTheyCannotCapture) {
+    const auto with = [](const std::string& record) {
+        return runProgram({"run", "--model", "demo", "--prompt", "a", "--tokens", "1", "--record", record, "--out",
+                           s_folder->path() / "none.esdb"});
+    };
+    expectRefused(with("deep:layers=8-9"), 2, {"layer 8", "0 to 7"});
+    expectRefused(with("deep:layers=3-1"), 2, {"layers=3-1"});
+    expectRefused(with("deep:neurons=3"), 2, {"neurons=3", "layers=FIRST-LAST"});
+    expectRefused(with("deep:tokens=x"), 2, {"tokens=x"});
+    expectRefused(with("deeper"), 2, {"deeper"});
+    EXPECT_FALSE(fs::exists(s_folder->path() / "none.esdb"));
+    expectRefused(runProgram({"analyze", "demo", "--what", "importance"}), 2, {"--record deep"});
+}
+
+TEST_F(DeepSessions, SayWhichExpertsToDoWithout) {
+    const fs::path text = fs::path(EXPERTSCOPE_TEST_TEXTS) / "python.val.txt";
+    const Arguments base{"perplexity", "--model", "demo",      "--file", text,
+                         "--context",  "64",      "--windows", "2",      "--json"};
+    const auto with = [&base](const Arguments& more) {
+        Arguments arguments = base;
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return runProgram(arguments);
+    };
+    auto less = with({"--prune", "reap:4,frequency:9:global,random:4,router_norm:2", "--scores",
+                      s_session.string() + ":2", "--top-k", "1,4", "--threshold", "1"})
+                    .json();
+    auto& variants = less["variants"];
+    ASSERT_EQ(variants.size(), 8U);
+    EXPECT_EQ(variants[0]["label"], "whole");
+    EXPECT_EQ(variants[0]["perplexity"], less["perplexity"]);
+    EXPECT_EQ(variants[1]["label"], "prune reap:4");
+    EXPECT_EQ(variants[1]["removed_experts"], 32);
+    EXPECT_EQ(variants[2]["removed_experts"], 9);
+    EXPECT_NE(variants[1]["perplexity"], less["perplexity"]);
+    EXPECT_EQ(variants[6]["label"], "top-k 4");
+    EXPECT_EQ(variants[6]["perplexity"], less["perplexity"]) << "four are the model's own number";
+    EXPECT_EQ(variants[5]["experts_per_token"], 1);
+    EXPECT_EQ(variants[7]["experts_per_token"], 1) << "no weight is above 1";
+    EXPECT_NEAR(variants[7]["perplexity"].get<double>() / variants[5]["perplexity"].get<double>(), 1, 1e-5);
+    EXPECT_GT(variants[5]["perplexity_ratio"].get<double>(), 1);
+    EXPECT_GT(variants[5]["decode_tokens_per_s"].get<double>(), 0);
+
+    expectRefused(with({"--prune", "reap:4"}), 2, {"--scores"});
+    expectRefused(with({"--prune", "reap"}), 2, {"SCORE:N"});
+    expectRefused(with({"--prune", "beauty:4"}), 2, {"beauty", "reap"});
+    expectRefused(with({"--prune", "random:29"}), 2, {"random:29", "28"});
+    expectRefused(with({"--prune", "reap:1", "--scores", s_session.string() + ":1"}), 2, {"layer 0", "reap"});
+    expectRefused(with({"--prune", "reap:1", "--scores", s_session.string() + ":3"}), 3, {"without a deep capture"});
+    expectRefused(with({"--scores", s_session}), 2, {"--prune"});
+    expectRefused(with({"--top-k", "33"}), 2, {"33", "32"});
+    expectRefused(with({"--threshold", "0"}), 2, {"--threshold"});
+}
+
+}  // namespace
+}  // namespace expertscope::test
