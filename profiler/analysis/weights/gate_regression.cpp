@@ -10,17 +10,6 @@ namespace {
 
 constexpr double kNoData = std::numeric_limits<double>::quiet_NaN();
 
-LinearFit fitOf(const SimilarityMatrix& neurons, const SimilarityMatrix& router) {
-    std::vector<double> x, y;
-    for (std::size_t a = 0; a < router.size(); ++a) {
-        for (std::size_t b = 0; b < a; ++b) {
-            x.push_back(neurons.at(a, b));
-            y.push_back(router.at(a, b));
-        }
-    }
-    return linearFit(x, y);
-}
-
 /// Mean of the values that are finite.
 double meanOf(std::span<const double> values) {
     double sum = 0;
@@ -46,7 +35,7 @@ AnalysisTable gateRegressionTable(const AnalysisInput& input, Parameters& parame
     forEachLayer(layers, input, [&](LayerIndex index, const std::function<void(double)>& progress) {
         const LayerExpertWeights& layer = study->layer(index, progress);
         for (std::size_t m = 0; m < 3; ++m) {
-            const LinearFit fit = fitOf(layer.averaged[m], layer.router.similarity);
+            const LinearFit fit = fitOfPairs(layer.averaged[m], layer.router.similarity);
             correlations[m].push_back(fit.r);
             pairs[m] += fit.pairs;
             table.rows.push_back({std::int64_t{index.value()}, nameOf(kExpertMatrices[m]), fit.pairs, fit.r,
@@ -84,6 +73,17 @@ LinearFit linearFit(std::span<const double> x, std::span<const double> y) {
     fit.slope = xy / xx;
     fit.intercept = meanY - fit.slope * meanX;
     return fit;
+}
+
+LinearFit fitOfPairs(const SimilarityMatrix& neurons, const SimilarityMatrix& router) {
+    std::vector<double> x, y;
+    for (std::size_t a = 0; a < router.size(); ++a) {
+        for (std::size_t b = 0; b < a; ++b) {
+            x.push_back(neurons.at(a, b));
+            y.push_back(router.at(a, b));
+        }
+    }
+    return linearFit(x, y);
 }
 
 double meanSquare(std::span<const double> correlations) {

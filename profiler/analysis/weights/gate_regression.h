@@ -6,6 +6,7 @@
 #include <span>
 
 #include "profiler/analysis/analysis_catalogue.h"
+#include "profiler/analysis/weights/weight_results.h"
 
 namespace expertscope {
 
@@ -17,6 +18,10 @@ struct LinearFit {
     double intercept = std::numeric_limits<double>::quiet_NaN();
 };
 LinearFit linearFit(std::span<const double> x, std::span<const double> y);
+
+/// Of the router's similarities (y) against those of the experts' mean neurons (x), over all pairs of routed experts,
+/// which come first in `neurons`.
+LinearFit fitOfPairs(const SimilarityMatrix& neurons, const SimilarityMatrix& router);
 
 /// Mean of r² over the layers that have an r, as the literature's tables give it; NaN where none has.
 double meanSquare(std::span<const double> correlations);
