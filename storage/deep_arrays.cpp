@@ -75,6 +75,17 @@ void keepDeepArrays(const std::filesystem::path& session, RunId run, std::span<c
     } catch (const SqliteError& error) { throwWriteError(error, session); }
 }
 
+bool holdsDeepArrays(const std::filesystem::path& session, RunId run) {
+    try {
+        Database database = openForReading(session);
+        Statement known(database.handle(), "SELECT 1 FROM sqlite_master WHERE name='deep_array'");
+        if (!known.step()) return false;
+        Statement row(database.handle(), "SELECT 1 FROM deep_array WHERE run_id=? LIMIT 1");
+        row.bind(1, run.value());
+        return row.step();
+    } catch (const SqliteError& error) { throwReadError(error, session); }
+}
+
 std::vector<DeepArray> deepArrays(const std::filesystem::path& session, RunId run) {
     std::vector<DeepArray> arrays;
     try {

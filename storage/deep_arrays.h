@@ -26,5 +26,7 @@ void keepDeepArrays(const std::filesystem::path& session, RunId run, std::span<c
 /// Those of a run, by layer and name; empty where there are none. Throws BadInputError where the file is no session or
 /// an array's bytes are not as many as its shape says.
 std::vector<DeepArray> deepArrays(const std::filesystem::path& session, RunId run);
+/// Whether there are any, without reading them.
+bool holdsDeepArrays(const std::filesystem::path& session, RunId run);
 
 }  // namespace expertscope

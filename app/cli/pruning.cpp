@@ -18,6 +18,7 @@
 #include "profiler/analysis/deep/expert_importance.h"
 #include "profiler/analysis/deep/weight_importance.h"
 #include "profiler/analysis/weights/weight_study.h"
+#include "storage/deep_arrays.h"
 
 namespace expertscope {
 namespace {
@@ -88,7 +89,7 @@ Pruner::Pruner(const Checkpoint& checkpoint, const std::string& scores) : m_chec
     if (scores.empty()) return;
     const auto [session, asked] = sessionAndRun(scores);
     const SessionReader reader{std::filesystem::path(session)};
-    const auto captured = [&](const RunEntry& run) { return readDeepCapture(reader.file(), run.id).has_value(); };
+    const auto captured = [&](const RunEntry& run) { return holdsDeepArrays(reader.file(), run.id); };
     const RunEntry run =
         chosenRun(reader, asked, captured, "run with a deep capture: make one with 'expertscope run --record deep'.");
     m_deep = readDeepCapture(reader.file(), run.id);

@@ -34,7 +34,8 @@ struct RunArguments {
     void check() const;
 };
 
-/// What --record asks for, but for a deep capture (deep_argument.h), which needs routing. Throws UsageError naming what can be recorded.
+/// What --record asks for, but for a deep capture (deep_argument.h), which needs routing. Throws UsageError naming what
+/// can be recorded.
 RecordSet parseRecordSet(const std::string& list);
 
 /// The requests of a run, in order. Throws BadInputError for prompts that the model cannot take (too long, ids outside

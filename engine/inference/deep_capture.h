@@ -29,7 +29,7 @@ struct RoutedRows {
 /// into Mixture-of-Experts" (arXiv 2406.18219), made while the first goes on. A layer's rows are kept until there are
 /// enough of them, so that an expert is read once for many tokens; it is read from the checkpoint (through the page
 /// cache) into memory of its own, never by the cache or the link, so that residency and logits do not change. With the
-/// engine's kernels, an expert's output has the bits that the normal step gives.
+/// engine's kernels, an expert's output has the bits that the normal step gives where it runs in full precision.
 class DeepCapture {
 public:
     /// Throws UsageError where `options` take no layer of the model.

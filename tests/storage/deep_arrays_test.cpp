@@ -19,6 +19,7 @@ TEST(DeepArrays, ComeBackByLayerAndNameAndReplaceThoseOfTheRun) {
     const std::filesystem::path session = folder / "s.esdb";
     SessionWriter(session).close();
     EXPECT_TRUE(deepArrays(session, RunId(1)).empty()) << "no table yet";
+    EXPECT_FALSE(holdsDeepArrays(session, RunId(1)));
     const std::vector<DeepArray> old{{LayerIndex(4), "b", 1, 1, {9}}};
     keepDeepArrays(session, RunId(1), old);
     keepDeepArrays(session, RunId(2), old);
@@ -37,6 +38,8 @@ TEST(DeepArrays, ComeBackByLayerAndNameAndReplaceThoseOfTheRun) {
     for (std::size_t i = 0; i < 4; ++i)
         EXPECT_EQ(std::bit_cast<std::uint64_t>(read[2].values[i]), std::bit_cast<std::uint64_t>(arrays[0].values[i]));
     EXPECT_EQ(deepArrays(session, RunId(2)).size(), 1U) << "of another run";
+    EXPECT_TRUE(holdsDeepArrays(session, RunId(2)));
+    EXPECT_FALSE(holdsDeepArrays(session, RunId(3)));
 }
 
 TEST(DeepArrays, AreRefusedWhereTheFileIsNoSession) {

@@ -43,7 +43,8 @@ AnalysisTable chosenExpertsTable(const AnalysisInput& input, Parameters& paramet
         for (std::size_t row = 0; row < layer.rows(); ++row) {
             runs = runsAt(routing, layer, row, runs);
             const std::int32_t token = layer.tokens[row];
-            if (token < first || token - first >= tokens) continue;
+            if (token < first) continue;
+            if (token - first >= tokens) break;
             for (std::size_t slot = 0; slot < runs.size(); ++slot) {
                 if (layer.chosen(row)[slot] < 0) continue;
                 table.rows.push_back({std::int64_t{l}, std::int64_t{token}, routing.textOf(routing.token(token).id),
