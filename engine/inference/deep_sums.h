@@ -38,7 +38,9 @@ private:
     void addNorms(const DeepBlock& block, int token, DeepLayer& to);
     void addUnselected(const DeepBlock& block, int token, DeepLayer& to);
     void addRouter(const DeepBlock& block, int token, DeepLayer& to);
-    float norm(int token, int expert) const { return m_norms[static_cast<std::size_t>(token * m_experts + expert)]; }
+    float norm(int token, int expert) const {
+        return m_norms[static_cast<std::size_t>(token) * m_dots[0].size() + static_cast<std::size_t>(expert)];
+    }
 
     ParallelMath m_math;
     int m_experts, m_hidden;

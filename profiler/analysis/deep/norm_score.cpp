@@ -85,11 +85,11 @@ AnalysisTable normScoreTable(const AnalysisInput& input, Parameters& parameters)
 }
 
 void addRanks(AnalysisTable& table, const AnalysisCell& layer, const NormScore& score, std::int32_t experts) {
-    for (std::int32_t row = 0; row < experts; ++row)
-        for (std::int32_t column = 0; column < experts; ++column)
-            table.rows.push_back({layer, std::int64_t{row + 1}, std::int64_t{column + 1},
-                                  score.rankCounts[static_cast<std::size_t>(row * experts + column)],
-                                  static_cast<double>(score.tokens) / experts});
+    std::size_t cell = 0;
+    for (std::int64_t row = 1; row <= experts; ++row)
+        for (std::int64_t column = 1; column <= experts; ++column)
+            table.rows.push_back(
+                {layer, row, column, score.rankCounts[cell++], static_cast<double>(score.tokens) / experts});
 }
 
 AnalysisTable normRanksTable(const AnalysisInput& input, Parameters& parameters) {
