@@ -36,8 +36,10 @@ void EngineArguments::addTo(CLI::App& command) {
         ->group(group)
         ->capture_default_str();
     command
-        .add_option("--eviction", evictions,
-                    "Eviction rules, comma separated, parameters by colons ('policies' lists them)")
+        .add_option(
+            "--eviction", evictions,
+            "Eviction rules, comma separated, parameters by colons ('policies' lists them); own: the policy's own, "
+            "which a policy that has one always uses")
         ->group(group)
         ->capture_default_str();
     command
@@ -94,14 +96,16 @@ std::vector<EngineVariant> engineVariants(const EngineArguments& arguments) {
                 "'{}' knows the future and is for replay only: 'expertscope policies' lists what can run.", policy));
         makePolicy(policy);  // for what it refuses
         for (const std::string& eviction : splitList(arguments.evictions, "--eviction")) {
-            makeEviction(eviction);
+            if (eviction != kOwnEviction) makeEviction(eviction);  // for what it refuses
+            const std::string used = evictionUnder(policy, eviction);
             for (const std::string& budget : splitList(arguments.budgets, "--budget")) {
                 EngineVariant variant{base, budget};
                 variant.options.policy = policy;
-                variant.options.eviction = eviction;
+                variant.options.eviction = used;
                 variant.options.budget = parseSize(budget, "--budget");
                 variants.push_back(variant);
             }
+            if (used == kOwnEviction) break;
         }
     }
     return variants;

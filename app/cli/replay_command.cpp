@@ -71,16 +71,19 @@ std::vector<ReplayCase> casesOf(const ReplayArguments& arguments, const ReplayBe
     std::vector<ReplayCase> cases;
     for (const std::string& policy : splitList(policiesOf(arguments, bench.entry()), "--policies")) {
         const bool keepsAll = makePolicy(policy)->keepsAllResident();
-        for (const std::string& eviction : splitList(arguments.evictions, "--evictions")) {
+        for (const std::string& asked : splitList(arguments.evictions, "--evictions")) {
+            const std::string eviction = evictionUnder(policy, asked);
             for (const Bytes budget : budgets) {
                 for (const auto& link : links) {
                     cases.push_back(
                         {policy, eviction, keepsAll ? bench.trace().model().totalExpertBytes : budget, link});
-                    bench.check(cases.back());
+                    ReplayCase named = cases.back();
+                    named.eviction = asked;
+                    bench.check(named);
                 }
                 if (keepsAll) break;
             }
-            if (keepsAll) break;
+            if (keepsAll || eviction == kOwnEviction) break;
         }
     }
     return cases;

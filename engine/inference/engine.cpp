@@ -147,7 +147,7 @@ RunDescription Engine::describe() const {
     RunDescription run;
     run.model = self.checkpoint.facts();
     run.policy = self.options.policy;
-    run.eviction = self.options.eviction;
+    run.eviction = evictionUnder(self.options.policy, self.options.eviction);
     run.exact = self.experts.policy().exact;
     run.budget = self.experts.budget();
     run.slots = self.experts.shape().slots;

@@ -46,7 +46,8 @@ ExpertCache::ExpertCache(const Checkpoint& checkpoint, const ExpertCacheOptions&
     : m_policyInfo(policyInfo(options.policy)),
       m_store(checkpoint, options.io),
       m_policy(makePolicy(options.policy)),
-      m_eviction(makeEviction(options.eviction)),
+      m_eviction(evictionUnder(options.policy, options.eviction) == kOwnEviction ? nullptr
+                                                                                 : makeEviction(options.eviction)),
       m_context{.shape = shapeFor(checkpoint, options, *m_policy),
                 .costs = options.costs,
                 .prepared = checkedPrepared(checkpoint, options)},

@@ -87,4 +87,12 @@ std::unique_ptr<EvictionRule> makeEviction(std::string_view text) {
     return rule;
 }
 
+std::string evictionUnder(std::string_view policy, std::string_view asked) {
+    if (makePolicy(policy)->makeEviction()) return std::string(kOwnEviction);
+    if (asked == kOwnEviction)
+        throw UsageError(fmt::format(
+            "Policy '{}' has no eviction rule of its own: name one that 'expertscope policies' lists.", policy));
+    return std::string(asked);
+}
+
 }  // namespace expertscope

@@ -35,23 +35,17 @@ std::string obstacle(const PolicyInfo& policy, const ReplayBench& bench, const A
     return {};
 }
 
-/// Whether the user's eviction rule plays a part in what the policy does.
-bool takesEviction(const std::string& name) {
-    const auto policy = makePolicy(name);
-    if (policy->keepsAllResident()) return false;
-    return policy->makeEviction() == nullptr;
-}
-
 std::vector<ReplayCase> casesFor(const PolicyInfo& policy, const ReplayBench& bench, const AdviceQuestion& question) {
     std::vector<ReplayCase> cases;
     const Bytes expert = bench.trace().model().expertBytes;
-    const bool own = !takesEviction(policy.name);
+    const bool alike = makePolicy(policy.name)->keepsAllResident();
     for (const double share : {1.0, 0.75, 0.5}) {
         const Bytes budget(static_cast<std::int64_t>(share * static_cast<double>(question.budget.count())));
         if (budget < expert) continue;
         for (const std::string& eviction : kEvictions) {
-            cases.push_back({.policy = policy.name, .eviction = eviction, .budget = budget, .link = question.link});
-            if (own) break;
+            const std::string used = evictionUnder(policy.name, eviction);
+            cases.push_back({.policy = policy.name, .eviction = used, .budget = budget, .link = question.link});
+            if (alike || used == kOwnEviction) break;
         }
         if (policy.name == "resident") break;
     }

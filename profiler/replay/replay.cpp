@@ -38,6 +38,8 @@ void take(ReplayResult& result, const CacheCounts& counts) {
 ReplayBench::ReplayBench(RecordedRun run) : m_run(std::move(run)), m_next(m_run.trace), m_lru(m_run.trace) {
     for (int layer = 0; layer < trace().layers(); ++layer)
         m_largest = std::max(m_largest, trace().expertBytes(LayerIndex(layer)));
+    m_decodeGroups = std::ranges::count_if(trace().groups(),
+                                           [this](const RoutingTrace::Group& group) { return trace().decodes(group); });
     if (m_run.times) m_residentSeconds = residentDecodeSeconds();
 }
 
@@ -54,7 +56,9 @@ int ReplayBench::slotsFor(Bytes budget) const {
 
 void ReplayBench::check(const ReplayCase& what) const {
     const auto policy = makePolicy(what.policy);
-    if (!isBelady(what.eviction) && !isBypass(what.eviction)) {
+    if (what.eviction == kOwnEviction) {
+        evictionUnder(what.policy, what.eviction);
+    } else if (!isBelady(what.eviction) && !isBypass(what.eviction)) {
         makeEviction(what.eviction);
     } else if (what.eviction != nameOf(what.eviction)) {
         throw UsageError(fmt::format("The eviction rule '{}' takes no parameters.", nameOf(what.eviction)));
@@ -64,7 +68,9 @@ void ReplayBench::check(const ReplayCase& what) const {
                                      formatBytes(what.budget), trace().model().name, formatBytes(Bytes(m_largest))));
 }
 
-ReplayResult ReplayBench::replay(const ReplayCase& what, Settle settle, const std::atomic<bool>* stop) const {
+ReplayResult ReplayBench::replay(const ReplayCase& asked, Settle settle, const std::atomic<bool>* stop) const {
+    ReplayCase what = asked;
+    what.eviction = evictionUnder(asked.policy, asked.eviction);
     const bool onDemand = nameOf(what.policy) == "on-demand";
     // A bypassing cache reserves no slot before it knows what to keep, so only the settled form of it exists.
     const bool settled = onDemand && (settle == Settle::Layer || isBypass(what.eviction));
@@ -137,7 +143,7 @@ ReplayResult ReplayBench::replayPlanned(const ReplayCase& what, const std::atomi
     std::unique_ptr<EvictionRule> rule;
     if (isBelady(what.eviction) || isBypass(what.eviction))
         rule = std::make_unique<BeladyRule>(m_next);
-    else
+    else if (what.eviction != kOwnEviction)
         rule = makeEviction(what.eviction);
     OffloadContext context = contextFor(*policy, what.budget);
     if (info.needsCosts && !context.costs.known())
@@ -209,6 +215,20 @@ double ReplayBench::residentDecodeSeconds() const {
 double ReplayBench::residentTokensPerSecond() const {
     if (!(m_residentSeconds > 0)) return std::numeric_limits<double>::quiet_NaN();
     return static_cast<double>(trace().decodeTokens()) / m_residentSeconds;
+}
+
+double ReplayBench::onDemandTokensPerSecond(Bytes budget, const std::optional<LinkSpec>& link) const {
+    if (!m_run.times || trace().decodeTokens() == 0) return std::numeric_limits<double>::quiet_NaN();
+    const std::optional<LinkSpec> used = link ? link : own().link;
+    const double perTransfer =
+        static_cast<double>(latency(used)) + nanosecondsPerByte(used) * static_cast<double>(m_largest);
+    const auto accesses = static_cast<double>(m_lru.decodeAccesses());
+    const auto hits = static_cast<double>(m_lru.at(budget.count()).decodeHits);
+    const auto layers = static_cast<double>(m_decodeGroups);
+    // As if misses fell on accesses at random: a layer waits where one of its accesses misses.
+    const double waits = layers * (1 - std::pow(hits / accesses, accesses / layers));
+    const double waited = ((accesses - hits) * perTransfer + waits * static_cast<double>(m_run.times->wake)) * 1e-9;
+    return static_cast<double>(trace().decodeTokens()) / (m_residentSeconds + waited);
 }
 
 double ReplayBench::roofline(const ReplayBound& bound, const std::optional<LinkSpec>& link) const {

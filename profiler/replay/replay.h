@@ -24,7 +24,7 @@ enum class Settle : std::uint8_t {
 /// One combination to replay. Names as users write them, parameters included.
 struct ReplayCase {
     std::string policy = "on-demand";
-    std::string eviction = "lru";
+    std::string eviction = "lru";  ///< of no effect where the policy brings its own (evictionUnder)
     Bytes budget;
     std::optional<LinkSpec> link{};  ///< absent: the link that the run had
     bool timed = true;               ///< false: counts alone, which on-demand has many times faster
@@ -82,13 +82,16 @@ public:
 
     /// Throws UsageError for a name or parameter that does not exist, or a budget that holds no expert.
     void check(const ReplayCase& what) const;
-    /// Returns early, with `stopped`, when `stop` (may be null) becomes true.
-    ReplayResult replay(const ReplayCase& what, Settle settle, const std::atomic<bool>* stop = nullptr) const;
+    /// Returns early, with `stopped`, when `stop` (may be null) becomes true. The result names the eviction in force.
+    ReplayResult replay(const ReplayCase& asked, Settle settle, const std::atomic<bool>* stop = nullptr) const;
     ReplayBound bound(Bytes budget, const std::optional<LinkSpec>& link, Settle settle) const;
     /// The bound's roofline over another link, at once: its bytes do not depend on the link.
     double roofline(const ReplayBound& bound, const std::optional<LinkSpec>& link) const;
     /// Decoding when every expert is there; NaN without times or where nothing was decoded. O(1).
     double residentTokensPerSecond() const;
+    /// Decoding under on-demand and a global LRU cache as the stack distances tell it, at once (O(log n)): a layer that
+    /// misses waits for each missing expert's transfer and once to be woken, and nothing overlaps. NaN without times.
+    double onDemandTokensPerSecond(Bytes budget, const std::optional<LinkSpec>& link) const;
     /// All cases, shared out over `threads`, in the order given.
     std::vector<ReplayResult> replayAll(const std::vector<ReplayCase>& cases, Settle settle, int threads) const;
 
@@ -111,7 +114,8 @@ private:
     std::optional<PreparedData> m_prepared;
     NextUses m_next;
     LruCurve m_lru;
-    std::int64_t m_largest = 0;  ///< bytes of the largest expert
+    std::int64_t m_largest = 0;       ///< bytes of the largest expert
+    std::int64_t m_decodeGroups = 0;  ///< layers of decode steps
     double m_residentSeconds = std::numeric_limits<double>::quiet_NaN();
 };
 

@@ -136,20 +136,9 @@ double WhatIfModel::lruHitRate(double share) const {
     return static_cast<double>(curve.at(bytesAt(share)).hits) / static_cast<double>(curve.accesses());
 }
 
-double WhatIfModel::transferSeconds() const {
-    const Bytes expert = m_bench->trace().model().expertBytes;
-    if (m_link) return static_cast<double>(m_link->duration(expert).count()) * 1e-9;
-    const RunDescription& run = m_bench->entry().description;
-    if (!run.link.empty()) return static_cast<double>(parseLink(run.link).duration(expert).count()) * 1e-9;
-    return m_bench->times() ? static_cast<double>(m_bench->times()->transfer) * 1e-9 : kNone;
-}
-
 double WhatIfModel::onDemandSpeed(double share) const {
     if (!knowsTimes()) return kNone;
-    const LruCurve& curve = m_bench->lruCurve();
-    const auto tokens = static_cast<double>(m_bench->trace().decodeTokens());
-    const auto misses = static_cast<double>(curve.decodeAccesses() - curve.at(bytesAt(share)).decodeHits);
-    return tokens / (tokens / m_bench->residentTokensPerSecond() + misses * transferSeconds());
+    return m_bench->onDemandTokensPerSecond(Bytes(bytesAt(share)), m_link);
 }
 
 double WhatIfModel::cliff() const {

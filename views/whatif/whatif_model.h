@@ -64,8 +64,7 @@ public:
 
     /// Hit rate of a global LRU cache at a budget, from the curve: O(log n).
     double lruHitRate(double share) const;
-    /// Decode speed of on-demand with LRU: the run's compute and, one after the other, its misses over the link. NaN
-    /// without times.
+    /// ReplayBench::onDemandTokensPerSecond over the link that is set.
     double onDemandSpeed(double share) const;
     /// The share below which LRU hits (almost) nothing: one token's demand.
     double cliff() const;
@@ -93,7 +92,6 @@ private:
     int nearest() const { return byNearness().front(); }
     bool known(const WhatIfSeries& series, int at) const;
     QString replayedHere() const;
-    double transferSeconds() const;
     using Key = std::pair<std::string, int>;  ///< series and index into grid()
     static std::string keyOf(const WhatIfSeries& series) { return series.policy + "/" + series.eviction; }
 

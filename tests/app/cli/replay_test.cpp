@@ -53,6 +53,19 @@ TEST_F(Replay, OfARunUnderItsOwnPolicyCountsWhatTheRunCounted) {
     EXPECT_GT(result["decode_tokens_per_s"].get<double>(), 0);
 }
 
+TEST_F(Replay, NamesAPolicysOwnEvictionAndCountsItOnce) {
+    auto json = replay({"--policies", "moe-infinity,on-demand", "--evictions", "lru,lfu", "--budgets", "25%"});
+    ASSERT_EQ(json["results"].size(), 3U);
+    EXPECT_EQ(json["results"][0]["eviction"], "own");
+    EXPECT_EQ(json["results"][1]["eviction"], "lru");
+    EXPECT_EQ(replay({"--policies", "moe-infinity", "--evictions", "own", "--budgets", "25%"})["results"][0]["misses"],
+              json["results"][0]["misses"]);
+    expectRefused(runProgram({"replay", s_session, "--policies", "on-demand", "--evictions", "own"}), 2,
+                  {"on-demand", "own"});
+    expectRefused(runProgram({"replay", s_session, "--policies", "moe-infinity", "--evictions", "magic"}), 2,
+                  {"magic", "lru"});
+}
+
 TEST_F(Replay, MakesEveryCombinationWithItsBound) {
     auto json = replay({"--policies", "on-demand,pre-gated,resident", "--evictions", "lru,belady,belady-bypass",
                         "--budgets", "10%,50%", "--links", "1GB/s@10us,100MB/s@0us"});

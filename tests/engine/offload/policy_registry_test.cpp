@@ -51,5 +51,15 @@ TEST(PolicyRegistry, RefusesARuleThatKnowsTheFutureAndParametersThatARuleLacks) 
     EXPECT_FALSE(makeEviction("arc")->perLayer());
 }
 
+TEST(EvictionUnder, IsThePolicysOwnWhereItBringsOne) {
+    EXPECT_EQ(evictionUnder("on-demand", "lfu:scope=layer"), "lfu:scope=layer");
+    for (const char* policy :
+         {"moe-infinity", "moe-infinity:preset=code", "hybrimoe", "finemoe", "swapmoe", "hobbit"}) {
+        EXPECT_EQ(evictionUnder(policy, "lru"), kOwnEviction) << policy;
+        EXPECT_EQ(evictionUnder(policy, kOwnEviction), kOwnEviction) << policy;
+    }
+    EXPECT_THROW(evictionUnder("on-demand", kOwnEviction), UsageError);
+}
+
 }  // namespace
 }  // namespace expertscope
