@@ -48,7 +48,8 @@ int RowPainter::columnOf(std::int64_t time) const {
 }
 
 bool RowPainter::isWide(std::size_t item) const {
-    return static_cast<double>(m_items.coverTo(item) - m_items.coverFrom(item)) >= kBoxPixels * m_pixel;
+    return !m_row.summed &&
+           static_cast<double>(m_items.coverTo(item) - m_items.coverFrom(item)) >= kBoxPixels * m_pixel;
 }
 
 void RowPainter::paintColumn(int column, std::size_t first, std::size_t last, const Label& label) {

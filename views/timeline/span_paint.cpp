@@ -70,6 +70,59 @@ QColor paintColor(SpanPaint paint, const Theme& theme) {
     return theme.mutedText();
 }
 
+QString paintName(SpanPaint paint) {
+    switch (paint) {
+        case SpanPaint::Step:
+            return QStringLiteral("steps");
+        case SpanPaint::EvenLayer:
+        case SpanPaint::OddLayer:
+            return QStringLiteral("layers");
+        case SpanPaint::Attention:
+            return QStringLiteral("attention");
+        case SpanPaint::Router:
+            return QStringLiteral("router");
+        case SpanPaint::Experts:
+        case SpanPaint::ExpertCompute:
+            return QStringLiteral("experts");
+        case SpanPaint::Combine:
+            return QStringLiteral("combine");
+        case SpanPaint::Head:
+            return QStringLiteral("head");
+        case SpanPaint::Sample:
+            return QStringLiteral("sampling");
+        case SpanPaint::Predict:
+            return QStringLiteral("shadow predictions");
+        case SpanPaint::NearMemory:
+            return QStringLiteral("experts near memory");
+        case SpanPaint::Wait:
+            return QStringLiteral("waits");
+        case SpanPaint::Demand:
+            return QStringLiteral("transfers on demand");
+        case SpanPaint::Preload:
+            return QStringLiteral("preload");
+        case SpanPaint::PrefetchOpen:
+            return QStringLiteral("prefetch, fate not known");
+        case SpanPaint::PrefetchUseful:
+            return QStringLiteral("prefetch, useful");
+        case SpanPaint::PrefetchLate:
+            return QStringLiteral("prefetch, late");
+        case SpanPaint::PrefetchWasted:
+            return QStringLiteral("prefetch, wasted");
+        case SpanPaint::PrefetchCancelled:
+            return QStringLiteral("prefetch, cancelled");
+        case SpanPaint::Hidden:
+            return QStringLiteral("hidden transfer");
+        case SpanPaint::Exposed:
+            return QStringLiteral("exposed transfer");
+        case SpanPaint::RangeFirst:
+        case SpanPaint::RangeSecond:
+        case SpanPaint::RangeThird:
+        case SpanPaint::RangeFourth:
+            return QStringLiteral("ranges");
+    }
+    return {};
+}
+
 Pattern paintPattern(SpanPaint paint) {
     switch (paint) {
         case SpanPaint::PrefetchWasted:
@@ -84,12 +137,12 @@ Pattern paintPattern(SpanPaint paint) {
     }
 }
 
-SpanPaint paintOf(const SpanRecord& span) {
-    switch (span.kind) {
+SpanPaint paintOf(SpanKind kind) {
+    switch (kind) {
         case SpanKind::Step:
             return SpanPaint::Step;
         case SpanKind::Layer:
-            return span.layer.value() % 2 == 0 ? SpanPaint::EvenLayer : SpanPaint::OddLayer;
+            return SpanPaint::EvenLayer;
         case SpanKind::Attention:
             return SpanPaint::Attention;
         case SpanKind::Router:
@@ -115,9 +168,16 @@ SpanPaint paintOf(const SpanRecord& span) {
         case SpanKind::Predict:
             return SpanPaint::Predict;
         case SpanKind::Range:
-            return static_cast<SpanPaint>(static_cast<int>(SpanPaint::RangeFirst) + (span.name.value() & 3));
+            return SpanPaint::RangeFirst;
     }
     return SpanPaint::Step;
+}
+
+SpanPaint paintOf(const SpanRecord& span) {
+    if (span.kind == SpanKind::Layer && span.layer.value() % 2 != 0) return SpanPaint::OddLayer;
+    if (span.kind == SpanKind::Range)
+        return static_cast<SpanPaint>(static_cast<int>(SpanPaint::RangeFirst) + (span.name.value() & 3));
+    return paintOf(span.kind);
 }
 
 SpanPaint paintOf(TransferFate fate) {

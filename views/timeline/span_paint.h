@@ -2,6 +2,7 @@
 #pragma once
 
 #include <QColor>
+#include <QString>
 #include <cstdint>
 
 #include "engine/base/records.h"
@@ -46,6 +47,10 @@ QColor paintColor(SpanPaint paint, const Theme& theme);
 /// The second cue beside the colour.
 Pattern paintPattern(SpanPaint paint);
 SpanPaint paintOf(TransferFate fate);
+/// What is painted so, in one word or two: "router", "prefetch, late".
+QString paintName(SpanPaint paint);
+/// Of a kind where nothing finer is known.
+SpanPaint paintOf(SpanKind kind);
 /// Of a span as it is recorded; a prefetch's fate is not known by then.
 SpanPaint paintOf(const SpanRecord& span);
 

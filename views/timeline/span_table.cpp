@@ -26,7 +26,7 @@ void SpanTable::reset() {
 }
 
 void SpanTable::grow() {
-    const int rows = m_model.rows() ? static_cast<int>(m_model.rows()->trace().spans().size()) : 0;
+    const int rows = m_model.trace() ? static_cast<int>(m_model.trace()->spans().size()) : 0;
     if (rows <= m_rows) return;
     beginInsertRows({}, m_rows, rows - 1);
     m_rows = rows;
@@ -37,9 +37,13 @@ int SpanTable::rowCount(const QModelIndex& parent) const { return parent.isValid
 int SpanTable::columnCount(const QModelIndex& parent) const { return parent.isValid() ? 0 : ColumnCount; }
 
 QString SpanTable::rangeText(const SpanRecord& span) const {
-    const auto& names = m_model.rows()->trace().rangeNames();
+    const auto& names = m_model.trace()->rangeNames();
     const bool known = span.name.value() >= 0 && span.name.index() < names.size();
     return known ? QString::fromStdString(names[span.name.index()].text) : word(name(span.kind));
+}
+
+Nanoseconds SpanTable::sinceStart(const SpanRecord& span) const {
+    return span.start - m_model.trace()->entry().description.start;
 }
 
 QVariant SpanTable::exact(const SpanRecord& span, int row, int column) const {
@@ -48,7 +52,7 @@ QVariant SpanTable::exact(const SpanRecord& span, int row, int column) const {
         case Kind:
             return span.kind == SpanKind::Range ? rangeText(span) : word(name(span.kind));
         case Start:
-            return static_cast<qlonglong>(m_model.rows()->relative(span.start));
+            return static_cast<qlonglong>(sinceStart(span).count());
         case Duration:
             return static_cast<qlonglong>((span.end - span.start).count());
         case Lane:
@@ -63,7 +67,7 @@ QVariant SpanTable::exact(const SpanRecord& span, int row, int column) const {
             if (span.payload == PayloadType::Real) return std::bit_cast<double>(span.amount);
             return span.amount == 0 ? QVariant() : QVariant(static_cast<qlonglong>(span.amount));
         case Fate: {
-            const TransferRecord* transfer = m_model.rows()->transferOf(row);
+            const TransferRecord* transfer = m_model.transferOf(static_cast<std::size_t>(row));
             return transfer ? QVariant(word(name(transfer->fate))) : QVariant();
         }
         default:
@@ -74,7 +78,7 @@ QVariant SpanTable::exact(const SpanRecord& span, int row, int column) const {
 QString SpanTable::text(const SpanRecord& span, int row, int column) const {
     switch (column) {
         case Start:
-            return durationText(Nanoseconds(m_model.rows()->relative(span.start)));
+            return durationText(sinceStart(span));
         case Duration:
             return durationText(span.end - span.start);
         case Amount:
@@ -89,7 +93,7 @@ QString SpanTable::text(const SpanRecord& span, int row, int column) const {
 
 QVariant SpanTable::data(const QModelIndex& index, int role) const {
     if (!index.isValid() || index.row() >= m_rows) return {};
-    const SpanRecord& span = m_model.rows()->trace().spans()[static_cast<std::size_t>(index.row())];
+    const SpanRecord& span = m_model.trace()->spans()[static_cast<std::size_t>(index.row())];
     const bool isText = index.column() == Kind || index.column() == Fate;
     switch (role) {
         case Qt::DisplayRole:

@@ -27,6 +27,7 @@ public:
 
 private:
     enum Column { Kind, Start, Duration, Lane, Step, Layer, Expert, Amount, Fate, ColumnCount };
+    Nanoseconds sinceStart(const SpanRecord& span) const;
     QVariant exact(const SpanRecord& span, int row, int column) const;
     QString text(const SpanRecord& span, int row, int column) const;
     QString rangeText(const SpanRecord& span) const;

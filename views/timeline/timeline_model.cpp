@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <utility>
 
 #include "views/base/theme.h"
 #include "views/timeline/row_painter.h"
@@ -35,11 +37,57 @@ void addBand(DrawList& list, const Viewport& viewport, TimeStretch stretch, QCol
 }  // namespace
 
 void TimelineModel::setTrace(const RunTrace* trace, std::size_t most) {
-    m_rows = trace ? std::make_unique<TimelineRows>(*trace, most) : nullptr;
+    m_trace = trace;
+    m_whole = {};
+    m_part = {};
+    m_all = trace ? std::make_unique<TimelineRows>(*trace, most) : nullptr;
+    m_rows = m_all.get();
+}
+
+void TimelineModel::showInParts(const RunTrace& trace) {
+    setTrace(nullptr);
+    m_trace = &trace;
+}
+
+void TimelineModel::take(TimelinePart part) {
+    m_rows = nullptr;
+    TimelinePart& place = hasWhole() ? m_part : m_whole;
+    place = {};  // its rows go before the trace that they refer to
+    place = std::move(part);
+    m_rows = place.rows.get();
+}
+
+void TimelineModel::look(TimeStretch visible) {
+    if (inParts()) m_rows = rowsFor(visible);
+}
+
+const TimelineRows* TimelineModel::rowsFor(TimeStretch stretch) const {
+    if (!inParts()) return m_rows;
+    stretch = {std::max(stretch.from, m_whole.extent.from), std::min(stretch.to, m_whole.extent.to)};
+    return m_part.rows && m_part.stretch.covers(stretch) ? m_part.rows.get() : m_whole.rows.get();
+}
+
+bool TimelineModel::suits(TimeStretch visible, double nanosecondsPerPixel) const {
+    return m_whole.rows &&
+           (m_whole.suits(visible, nanosecondsPerPixel) || (m_part.rows && m_part.suits(visible, nanosecondsPerPixel)));
 }
 
 TimeStretch TimelineModel::extent() const {
+    if (inParts()) return m_whole.extent;
     return m_rows ? TimeStretch{m_rows->firstTime(), m_rows->lastTime()} : TimeStretch{};
+}
+
+std::vector<SpanPaint> TimelineModel::paints() const {
+    std::vector<SpanPaint> paints;
+    const TimelineRows* const rows = inParts() ? m_whole.rows.get() : m_rows;
+    if (!rows) return paints;
+    constexpr std::int64_t kAlways = std::numeric_limits<std::int64_t>::max() / 2;
+    for (const TimelineRow* row : rows->rows()) {
+        const std::vector<std::int64_t> busy = row->items.busy(-kAlways, kAlways);
+        for (std::size_t category = 0; category < busy.size(); ++category)
+            if (busy[category] > 0) paints.push_back(row->paints[category]);
+    }
+    return paints;
 }
 
 int TimelineModel::contentHeight() const { return m_rows ? static_cast<int>(m_rows->rows().size()) * kRowPitch : 0; }
@@ -151,6 +199,7 @@ std::optional<TimelineHit> TimelineModel::hitAt(QPointF at, double nanosecondsPe
 
 TimeStretch TimelineModel::stretchOf(const TimelineHit& hit) const {
     const SpanItem& item = hit.row->items.item(hit.item);
+    if (const TimelineSum* sum = m_rows->sumOf(item.source)) return {sum->from, sum->to};
     // A phase with waits inside lies in pieces on its row.
     if (const SpanRecord* span = spanOf(item)) return {m_rows->relative(span->start), m_rows->relative(span->end)};
     return {item.start, item.end};
@@ -161,17 +210,41 @@ std::optional<TimeStretch> TimelineModel::stretchOf(const Selection& selection) 
     if (selection.time)
         return TimeStretch{m_rows->relative(selection.time->from), m_rows->relative(selection.time->to)};
     if (!selection.tokens) return std::nullopt;
-    const std::vector<TokenRecord>& tokens = m_rows->trace().tokens();
+    const std::vector<TokenRecord>& tokens = m_trace->tokens();
     std::optional<TimeStretch> stretch;
+    StepIndex last{-1};
     const auto begin = std::ranges::lower_bound(tokens, selection.tokens->from, {}, &TokenRecord::token);
     for (auto token = begin; token != tokens.end() && token->token < selection.tokens->to; ++token) {
-        const auto step = m_rows->step(token->step);
+        if (token->step == std::exchange(last, token->step)) continue;
+        const auto step = stretchOfStep(token->step);
         if (!step) continue;
-        if (!stretch) stretch = TimeStretch{step->start, step->end};
-        stretch->from = std::min(stretch->from, step->start);
-        stretch->to = std::max(stretch->to, step->end);
+        if (!stretch) stretch = step;
+        stretch->from = std::min(stretch->from, step->from);
+        stretch->to = std::max(stretch->to, step->to);
     }
     return stretch;
+}
+
+/// A part of a run has not all of its steps: what is missing is told by the tokens, each known when its step ended.
+std::optional<TimeStretch> TimelineModel::stretchOfStep(StepIndex step) const {
+    if (const auto told = m_rows->step(step)) return TimeStretch{told->start, told->end};
+    if (!inParts() || step.value() < 0) return std::nullopt;
+    const auto of = std::ranges::equal_range(m_trace->tokens(), step, {}, &TokenRecord::step);
+    if (of.empty()) return std::nullopt;
+    const bool isFirst = of.begin() == m_trace->tokens().begin();
+    return TimeStretch{isFirst ? extent().from : m_rows->relative(std::prev(of.begin())->time),
+                       m_rows->relative(std::prev(of.end())->time)};
+}
+
+std::optional<std::pair<TokenIndex, TokenIndex>> TimelineModel::tokensOf(StepIndex step) const {
+    if (!inParts()) return m_rows->tokensOf(step);
+    const auto of = std::ranges::equal_range(m_trace->tokens(), step, {}, &TokenRecord::step);
+    if (step.value() < 0 || of.empty()) return std::nullopt;
+    return std::pair(of.front().token, TokenIndex(of.back().token.value() + 1));
+}
+
+const TransferRecord* TimelineModel::transferOf(std::size_t span) const {
+    return m_all ? m_all->transferOf(static_cast<std::int32_t>(span)) : nullptr;
 }
 
 Selection TimelineModel::selectionOf(const TimelineHit& hit) const {
@@ -187,14 +260,15 @@ Selection TimelineModel::selectionOf(const TimelineHit& hit) const {
         selection.expert = transfer->expert.expert;
         step = transfer->issuedStep;
     }
-    if (const auto tokens = m_rows->tokensOf(step)) selection.tokens = TokenRange{tokens->first, tokens->second};
+    if (const auto tokens = tokensOf(step)) selection.tokens = TokenRange{tokens->first, tokens->second};
     return selection;
 }
 
 TimelineMeasure TimelineModel::measure(TimeStretch stretch) const {
     TimelineMeasure result;
     result.length = Nanoseconds(stretch.to - stretch.from);
-    if (!m_rows) return result;
+    const TimelineRows* const rows = rowsFor(stretch);
+    if (!rows) return result;
     const auto busyOf = [&](const TimelineRow* row, SpanPaint paint) {
         std::int64_t busy = 0;
         if (!row) return busy;
@@ -206,15 +280,15 @@ TimelineMeasure TimelineModel::measure(TimeStretch stretch) const {
     std::int64_t compute = 0;
     for (const SpanPaint phase : {SpanPaint::Attention, SpanPaint::Router, SpanPaint::Experts, SpanPaint::Combine,
                                   SpanPaint::Head, SpanPaint::Sample})
-        compute += busyOf(m_rows->phases(), phase);
-    const std::int64_t hidden = busyOf(m_rows->overlap(), SpanPaint::Hidden);
-    const std::int64_t exposed = busyOf(m_rows->overlap(), SpanPaint::Exposed);
+        compute += busyOf(rows->phases(), phase);
+    const std::int64_t hidden = busyOf(rows->overlap(), SpanPaint::Hidden);
+    const std::int64_t exposed = busyOf(rows->overlap(), SpanPaint::Exposed);
     result.compute = Nanoseconds(compute);
-    result.wait = Nanoseconds(busyOf(m_rows->waits(), SpanPaint::Wait));
+    result.wait = Nanoseconds(busyOf(rows->waits(), SpanPaint::Wait));
     result.transfer = Nanoseconds(hidden + exposed);
     result.exposed = Nanoseconds(exposed);
     double bytes = 0;
-    for (const TimelineRow* row : {m_rows->demand(), m_rows->prefetch()}) {
+    for (const TimelineRow* row : {rows->demand(), rows->prefetch()}) {
         if (row) bytes += row->items.amount(stretch.from, stretch.to);
     }
     result.bytes = Bytes(std::llround(bytes));

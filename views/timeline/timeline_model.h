@@ -7,6 +7,7 @@
 
 #include "views/base/draw_list.h"
 #include "views/base/selection.h"
+#include "views/timeline/timeline_parts.h"
 #include "views/timeline/timeline_rows.h"
 
 namespace expertscope {
@@ -17,12 +18,6 @@ class Theme;
 struct TimelineHit {
     const TimelineRow* row = nullptr;
     std::size_t item = 0;
-};
-
-/// A stretch of time, nanoseconds since the run's start.
-struct TimeStretch {
-    std::int64_t from = 0, to = 0;
-    bool operator==(const TimeStretch&) const = default;
 };
 
 /// What a measured stretch holds. Times are of the compute thread and the link; bytes of a transfer that lies partly
@@ -39,6 +34,9 @@ struct TimelineMeasure {
 /// Level of detail: an item at least three pixels wide is a box, with its label from forty pixels on. What is narrower
 /// is summed per pixel column and painted as high as the row is busy there, stacked by colour, so that the painted area
 /// is the busy time at every zoom. A frame costs O(pixels · log items).
+///
+/// A long run is shown in parts that somebody reads (TimelineParts) and hands over: look() says what is visible, and
+/// suits() whether that part is there. Until it is, the picture is drawn from what was read before.
 class TimelineModel {
 public:
     static constexpr int kRowHeight = 22;
@@ -47,12 +45,30 @@ public:
     /// Shows another run, or none; reads at most so many of its spans at once.
     void setTrace(const RunTrace* trace, std::size_t most = TimelineRows::kAll);
     /// Takes in what the run has gained, at most so many spans of it; true when anything changed.
-    bool update(std::size_t most = TimelineRows::kAll) { return m_rows && m_rows->update(most); }
+    bool update(std::size_t most = TimelineRows::kAll) { return m_all && m_all->update(most); }
     /// Whether everything that the run has is taken in.
-    bool complete() const { return !m_rows || m_rows->complete(); }
+    bool complete() const { return !m_all || m_all->complete(); }
+
+    /// Shows another run in parts. `trace` tells the tokens, as far as they are known.
+    void showInParts(const RunTrace& trace);
+    bool inParts() const { return m_trace && !m_all; }
+    /// The first part is the whole run; each later one takes the place of the one before.
+    void take(TimelinePart part);
+    bool hasWhole() const { return m_whole.rows != nullptr; }
+    /// Draws from the part that suits this stretch best.
+    void look(TimeStretch visible);
+    bool suits(TimeStretch visible, double nanosecondsPerPixel) const;
+    /// Whether the rows that are drawn from are sums.
+    bool summed() const { return inParts() && m_rows && m_rows == m_whole.rows.get(); }
 
     bool empty() const { return !m_rows || m_rows->empty(); }
-    const TimelineRows* rows() const { return m_rows.get(); }
+    const TimelineRows* rows() const { return m_rows; }
+    /// The run that is shown, or null.
+    const RunTrace* trace() const { return m_trace; }
+    /// What occurs in the run and so needs an explanation.
+    std::vector<SpanPaint> paints() const;
+    /// What became of the transfer that a span is; null where it is none, or its fate is not known.
+    const TransferRecord* transferOf(std::size_t span) const;
     /// From the first item to the end of the last.
     TimeStretch extent() const;
     int contentHeight() const;
@@ -86,7 +102,15 @@ private:
     void describeRange(QStringList& lines, const SpanRecord& span) const;
     const RangeName* rangeNameOf(const SpanRecord& span) const;
 
-    std::unique_ptr<TimelineRows> m_rows;
+    std::optional<std::pair<TokenIndex, TokenIndex>> tokensOf(StepIndex step) const;
+    std::optional<TimeStretch> stretchOfStep(StepIndex step) const;
+    const TimelineRows* rowsFor(TimeStretch stretch) const;
+    void describeSum(QStringList& lines, const TimelineHit& hit, const TimelineSum& sum) const;
+
+    const RunTrace* m_trace = nullptr;
+    std::unique_ptr<TimelineRows> m_all;   ///< of a run that is taken in whole
+    TimelinePart m_whole, m_part;          ///< of one that is shown in parts
+    const TimelineRows* m_rows = nullptr;  ///< those of the three that are drawn from
 };
 
 }  // namespace expertscope

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "views/timeline/lane_title.h"
+
 namespace expertscope {
 namespace {
 
@@ -63,8 +65,8 @@ const TimelineRow* TimelineRows::row(int key) const {
     return found == m_rows.end() ? nullptr : &found->second;
 }
 
-int TimelineRows::key(const SpanRecord& span) const {
-    switch (span.kind) {
+int TimelineRows::key(SpanKind kind, LaneId lane) const {
+    switch (kind) {
         case SpanKind::Step:
             return kSteps;
         case SpanKind::Layer:
@@ -78,12 +80,12 @@ int TimelineRows::key(const SpanRecord& span) const {
         case SpanKind::TransferPreload:
             return kPreload;
         case SpanKind::ExpertCompute: {
-            const auto lane = std::ranges::find(m_trace.lanes(), span.lane, &LaneInfo::lane);
-            const bool near = lane != m_trace.lanes().end() && lane->role == LaneRole::NearMemory;
-            return (near ? kNearMemory : kCompute) + std::min(span.lane.value(), 4000);
+            const auto info = std::ranges::find(m_trace.lanes(), lane, &LaneInfo::lane);
+            const bool near = info != m_trace.lanes().end() && info->role == LaneRole::NearMemory;
+            return (near ? kNearMemory : kCompute) + std::min(lane.value(), 4000);
         }
         case SpanKind::Range:
-            return kRanges + span.lane.value();
+            return kRanges + lane.value();
         default:
             return kPhases;
     }
@@ -111,18 +113,18 @@ QString TimelineRows::title(int key) const {
             break;
     }
     const LaneId lane(key - (key >= kRanges ? kRanges : key >= kNearMemory ? kNearMemory : kCompute));
+    if (key >= kRanges) return laneTitle(m_trace.lanes(), lane);
     if (lane == LaneId(0)) return QStringLiteral("Experts");
     const auto found = std::ranges::find(m_trace.lanes(), lane, &LaneInfo::lane);
     if (found != m_trace.lanes().end() && !found->name.empty()) {
         QString name = QString::fromStdString(found->name);
-        if (key < kRanges) name[0] = name[0].toUpper();
+        name[0] = name[0].toUpper();
         return name;
     }
-    if (key >= kRanges) return QStringLiteral("Ranges %1").arg(lane.value());
     return QStringLiteral("Worker %1").arg(lane.value());
 }
 
-QString TimelineRows::explanation(int key) {
+QString TimelineRows::explanation(int key) const {
     switch (key) {
         case kSteps:
             return QStringLiteral("Forward steps: a prefill is one step, each decoded token one.");
@@ -142,7 +144,11 @@ QString TimelineRows::explanation(int key) {
         case kOverlap:
             return QStringLiteral("Transfers hidden behind computing, and exposed ones that computing waits for.");
         default:
-            if (key >= kRanges) return QStringLiteral("Ranges that the program itself told through NVTX.");
+            if (key >= kRanges) {
+                const auto lane = std::ranges::find(m_trace.lanes(), LaneId(key - kRanges), &LaneInfo::lane);
+                const QString told = QStringLiteral("Ranges that the program itself told through NVTX.");
+                return lane == m_trace.lanes().end() ? told : QString::fromStdString(lane->name) + QChar('\n') + told;
+            }
             return QStringLiteral("Single experts, each over the tokens that chose it.");
     }
 }
@@ -159,7 +165,17 @@ TimelineRow& TimelineRows::ensureRow(int key) {
     m_order.clear();
     for (const auto& [order, each] : m_rows)
         m_order.push_back(&each);
+    if (key >= kRanges) nameRanges();
     return created;
+}
+
+/// What is common to all lanes of ranges is left out of their titles, and a new lane may have less in common.
+void TimelineRows::nameRanges() {
+    for (auto& [key, row] : m_rows) {
+        if (key < kRanges) continue;
+        row.title = title(key);
+        row.explanation = explanation(key);
+    }
 }
 
 bool TimelineRows::update(std::size_t most) {

@@ -22,6 +22,15 @@ struct TimelineRow {
     QString explanation;  ///< one sentence
     std::vector<SpanPaint> paints;
     SpanRow items;
+    bool summed = false;  ///< items are sums over stretches that are narrower than a pixel, see TimelineSum
+};
+
+/// What one item of a summed row stands for: the spans of one paint in a stretch of time.
+struct TimelineSum {
+    std::int64_t from = 0, to = 0;  ///< the stretch, nanoseconds since the run's start
+    std::int64_t busy = 0;          ///< nanoseconds of it
+    std::int64_t count = 0;         ///< that begin in it; 0 where it is not known
+    std::int64_t longest = 0;       ///< nanoseconds, of those; 0 where it is not known
 };
 
 /// The rows of one run, kept up to date while it grows: which span lies in which row, what became of each transfer, and
@@ -36,6 +45,15 @@ public:
     static constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
 
     explicit TimelineRows(const RunTrace& trace, std::size_t most = kAll);
+    /// The rows of a run from sums over short stretches of it: an item is one paint's share of a stretch, and the items
+    /// of a stretch stand one after another in it, so that it is painted as busy as it was. Waits are taken out of the
+    /// experts' phase, a transfer counts as exposed as far as waits fall into its stretch, and odd layers look as even
+    /// ones. `trace` tells of the run and its lanes.
+    TimelineRows(const RunTrace& trace, const SpanWindow& spans, const TransferWindow& transfers);
+    /// Makes those rows that another part of the run has, so that rows keep their places.
+    void addRowsOf(const TimelineRows& other);
+    /// What an item of a summed row stands for; null for others.
+    const TimelineSum* sumOf(std::int32_t source) const;
     /// Takes in what the trace has gained, at most so many spans and transfers of it; true when anything changed.
     bool update(std::size_t most = kAll);
     /// Whether the trace has nothing that is not taken in.
@@ -82,11 +100,20 @@ private:
     };
     using Pending = std::map<int, std::vector<SpanItem>>;
 
-    int key(const SpanRecord& span) const;
+    struct Stack;
+    using Stacks = std::map<int, Stack>;
+
+    int key(SpanKind kind, LaneId lane) const;
+    int key(const SpanRecord& span) const { return key(span.kind, span.lane); }
     const TimelineRow* row(int key) const;
     TimelineRow& ensureRow(int key);
     QString title(int key) const;
-    static QString explanation(int key);
+    QString explanation(int key) const;
+    void nameRanges();
+    std::size_t categoryIn(int rowKey, SpanPaint paint);
+    void tellFates(Stacks& stacks, const TransferWindow& transfers);
+    void deriveSums(Stacks& stacks) const;
+    void addSums(int key, const Stack& stack, int bits);
     void readSpans(Pending& pending, std::size_t most);
     void readTransfers(Pending& pending, std::size_t most);
     void readTokens();
@@ -108,6 +135,7 @@ private:
     std::unordered_map<std::int64_t, std::vector<OpenTransfer>> m_open;  ///< transfer spans whose fate is not known yet
     std::unordered_map<std::int32_t, std::int32_t> m_transferOfSpan;
     std::vector<Unmatched> m_unmatched;
+    std::vector<TimelineSum> m_sums;
 };
 
 }  // namespace expertscope

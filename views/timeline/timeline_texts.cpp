@@ -124,6 +124,10 @@ QStringList TimelineModel::describe(const TimelineHit& hit) const {
     const SpanItem& item = hit.row->items.item(hit.item);
     const SpanRecord* span = spanOf(item);
     QStringList lines;
+    if (const TimelineSum* sum = m_rows->sumOf(item.source)) {
+        describeSum(lines, hit, *sum);
+        return lines;
+    }
     if (span) {
         QString title = kindTitle(span->kind);
         if (span->expert.value() >= 0) {
@@ -152,7 +156,7 @@ QStringList TimelineModel::describe(const TimelineHit& hit) const {
         lines << countOf(span->amount, "token");
     if (span && span->step.value() >= 0) {
         QString line = QStringLiteral("step %1").arg(span->step.value());
-        if (const auto tokens = m_rows->tokensOf(span->step)) {
+        if (const auto tokens = tokensOf(span->step)) {
             const int from = tokens->first.value();
             const int last = tokens->second.value() - 1;
             line += from == last ? QStringLiteral(", token %1").arg(from)
@@ -161,6 +165,23 @@ QStringList TimelineModel::describe(const TimelineHit& hit) const {
         lines << line;
     }
     return lines;
+}
+
+/// Of what is drawn as a sum: what is known of all the spans of a paint in a stretch.
+void TimelineModel::describeSum(QStringList& lines, const TimelineHit& hit, const TimelineSum& sum) const {
+    const SpanItem& item = hit.row->items.item(hit.item);
+    const std::int64_t length = sum.to - sum.from;
+    QString title = paintName(hit.row->paints[item.category]);
+    title[0] = title[0].toUpper();
+    lines << QStringLiteral("%1 in %2").arg(title, durationText(Nanoseconds(length)));
+    lines << QStringLiteral("from %1 after the start").arg(durationText(Nanoseconds(sum.from)));
+    lines << QStringLiteral("%1 (%2 of the time)")
+                 .arg(durationText(Nanoseconds(sum.busy)), percentText(sum.busy, length));
+    if (sum.count > 0)
+        lines << QStringLiteral("%1 begin here, the longest takes %2")
+                     .arg(countText(sum.count), durationText(Nanoseconds(sum.longest)));
+    if (item.amount > 0) lines << QStringLiteral("%1 moved").arg(bytesText(Bytes(item.amount)));
+    lines << QStringLiteral("zoom in to see each");
 }
 
 void TimelineModel::describeTransfer(QStringList& lines, const SpanItem& item) const {

@@ -10,6 +10,7 @@
 
 #include <qcustomplot.h>
 
+#include "views/base/background_job.h"
 #include "views/base/draw_list_plottable.h"
 #include "views/base/empty_state.h"
 #include "views/base/legend_strip.h"
@@ -29,11 +30,37 @@ constexpr int kRefreshMilliseconds = 40;
 constexpr std::size_t kSpansAtOnce = 50'000;  // a long recording is taken in by parts, so that the window never stands
 constexpr int kTallestRow = 84;               // pixels
 constexpr int kPixelsPerTick = 90;            // a label such as "1,234.5 ms" and its neighbour's
+constexpr int kFewestPixels = 1280;           // a hidden view does not know yet how wide it will be
 constexpr double kNowhere = std::numeric_limits<double>::quiet_NaN();
 
 const QString kHint = QStringLiteral(
     "W/S zoom · A/D pan · F focus, again fits · drag measures · Shift+drag selects time · M mark · Esc drops the "
     "measurement");
+
+bool isCompute(SpanPaint paint) {
+    switch (paint) {
+        case SpanPaint::Attention:
+        case SpanPaint::Router:
+        case SpanPaint::Experts:
+        case SpanPaint::Combine:
+        case SpanPaint::Head:
+        case SpanPaint::Sample:
+        case SpanPaint::ExpertCompute:
+            return true;
+        default:
+            return false;
+    }
+}
+
+bool isRange(SpanPaint paint) { return paint >= SpanPaint::RangeFirst && paint <= SpanPaint::RangeFourth; }
+
+/// Whether a run is shown in parts: one that grows is taken in as it comes.
+bool isLong(const RunTrace& run) {
+    if (run.entry().state == RunState::Running) return false;
+    const std::int64_t told = run.entry().summary ? run.entry().summary->spans : 0;
+    if (told == 0 && !run.isWhole()) return true;
+    return std::max(told, static_cast<std::int64_t>(run.spans().size())) > TimelineParts::kMostWhole;
+}
 
 }  // namespace
 
@@ -48,6 +75,7 @@ TimelineView::TimelineView(SessionModel& session, SelectionModel& selection, QWi
       m_items(nullptr),
       m_marksLayer(nullptr),
       m_table(new SpanTable(m_model, this)),
+      m_reading(new BackgroundJob(this)),
       m_cursor(kNowhere) {
     auto* layout = new QGridLayout(this);
     layout->setContentsMargins(0, 4, 0, 4);
@@ -68,6 +96,12 @@ TimelineView::TimelineView(SessionModel& session, SelectionModel& selection, QWi
     m_empty = new EmptyState(this);
     connect(m_empty, &EmptyState::commandWanted, this, &View::commandWanted);
 
+    connect(m_reading, &BackgroundJob::ended, this, [this](const QString& failure) {
+        if (failure.isEmpty()) return;
+        m_parts.reset();  // the last picture stays
+        m_failure = failure;
+        updateFooter();
+    });
     m_refreshTimer.setSingleShot(true);
     connect(&m_refreshTimer, &QTimer::timeout, this, [this] {
         if (isVisible()) {
@@ -77,7 +111,9 @@ TimelineView::TimelineView(SessionModel& session, SelectionModel& selection, QWi
         }
     });
     connect(&m_session, &SessionModel::sessionChanged, this, &TimelineView::takeTrace);
-    connect(&m_session, &SessionModel::currentRunChanged, this, &TimelineView::takeTrace);
+    connect(&m_session, &SessionModel::currentRunChanged, this, [this] {
+        if (m_model.trace() != m_session.trace()) takeTrace();  // else it was taken with its session
+    });
     connect(&m_session, &SessionModel::dataGrown, this, &TimelineView::scheduleRefresh);
     connect(&m_session, &SessionModel::runsChanged, this, &TimelineView::updateEmptyState);
     connect(&m_selection, &SelectionModel::changed, this, &TimelineView::replotMarks);
@@ -135,23 +171,44 @@ void TimelineView::setTheme(const Theme& theme) {
     m_plot->replot(QCustomPlot::rpQueuedReplot);
 }
 
+/// Explains what occurs in the run.
 void TimelineView::updateLegend() {
+    const std::vector<SpanPaint> there = m_model.paints();
+    const auto occurs = [&](SpanPaint paint) { return std::ranges::find(there, paint) != there.end(); };
     std::vector<LegendEntry> entries;
     const auto add = [&](const char* text, SpanPaint paint) {
         entries.push_back({QString::fromUtf8(text), paintColor(paint, *m_theme), paintPattern(paint)});
     };
-    add("compute", SpanPaint::Experts);
-    add("wait, exposed transfer", SpanPaint::Wait);
-    add("transfer on demand", SpanPaint::Demand);
-    add("prefetch useful, hidden transfer", SpanPaint::PrefetchUseful);
-    add("late", SpanPaint::PrefetchLate);
-    add("wasted", SpanPaint::PrefetchWasted);
-    add("cancelled", SpanPaint::PrefetchCancelled);
+    const auto addBoth = [&](SpanPaint first, const char* one, SpanPaint second, const char* other, const char* both) {
+        if (occurs(first) || occurs(second))
+            add(occurs(first) && occurs(second) ? both : occurs(first) ? one : other, first);
+    };
+    if (std::ranges::any_of(there, isCompute)) add("compute", SpanPaint::Experts);
+    if (occurs(SpanPaint::NearMemory)) add("compute near memory", SpanPaint::NearMemory);
+    addBoth(SpanPaint::Wait, "wait", SpanPaint::Exposed, "exposed transfer", "wait, exposed transfer");
+    if (occurs(SpanPaint::Demand)) add("transfer on demand", SpanPaint::Demand);
+    addBoth(SpanPaint::PrefetchUseful, "prefetch useful", SpanPaint::Hidden, "hidden transfer",
+            "prefetch useful, hidden transfer");
+    if (occurs(SpanPaint::PrefetchLate)) add("late", SpanPaint::PrefetchLate);
+    if (occurs(SpanPaint::PrefetchWasted)) add("wasted", SpanPaint::PrefetchWasted);
+    if (occurs(SpanPaint::PrefetchCancelled)) add("cancelled", SpanPaint::PrefetchCancelled);
+    if (occurs(SpanPaint::PrefetchOpen)) add("prefetch, fate not known", SpanPaint::PrefetchOpen);
+    if (occurs(SpanPaint::Preload)) add("preload", SpanPaint::Preload);
+    if (std::ranges::any_of(there, isRange)) add("ranges, colours tell neighbours apart", SpanPaint::RangeFirst);
     m_legend->setEntries(std::move(entries));
 }
 
 void TimelineView::takeTrace() {
-    m_model.setTrace(m_session.trace(), kSpansAtOnce);
+    const RunTrace* const trace = m_session.trace();
+    m_reading->cancel();
+    m_parts.reset();
+    m_failure.clear();
+    if (trace && isLong(*trace)) {
+        m_parts = std::make_shared<TimelineParts>(m_session.file().toStdString(), *trace);
+        m_model.showInParts(*trace);
+    } else {
+        m_model.setTrace(trace, kSpansAtOnce);
+    }
     m_table->reset();
     m_measured.reset();
     m_clicked.reset();
@@ -164,7 +221,10 @@ void TimelineView::scheduleRefresh() {
     if (!m_refreshTimer.isActive()) m_refreshTimer.start(kRefreshMilliseconds);
 }
 
-void TimelineView::refresh() { takeIn(TimelineRows::kAll); }
+void TimelineView::refresh() {
+    takeIn(TimelineRows::kAll);
+    finishReading();
+}
 
 /// Takes in at most so many spans and shows what there is; where there is more, the timer goes on with it.
 void TimelineView::takeIn(std::size_t most) {
@@ -173,16 +233,66 @@ void TimelineView::takeIn(std::size_t most) {
     m_model.update(most);
     if (!m_model.complete()) m_refreshTimer.start(0);
     m_table->grow();
+    lookOn();
     updateRows();
     followData();
     updateEmptyState();
     updateFooter();
+    updateLegend();
     m_plot->replot(QCustomPlot::rpQueuedReplot);
+}
+
+/// Of a run that is shown in parts: asks for the part that is visible unless it is there. What is asked for while
+/// another is read is asked for again when that one is drawn, so that a picture that moves always shows the latest.
+void TimelineView::lookOn(bool evenHidden) {
+    if (!m_model.inParts()) return;
+    m_model.look(visible());
+    if (!m_parts || m_reading->running() || !(isVisible() || evenHidden)) return;
+    const double pixel = static_cast<double>(visible().to - visible().from) / pixelsAcross();
+    if (!m_model.suits(visible(), pixel)) readPart();
+}
+
+void TimelineView::readPart() {
+    m_reading->start([this, parts = m_parts, whole = !m_model.hasWhole(), stretch = visible(),
+                      pixels = pixelsAcross()](const JobControl&) -> BackgroundJob::Taker {
+        const auto part = std::make_shared<TimelinePart>(whole ? parts->whole(pixels) : parts->around(stretch, pixels));
+        return [this, part] { takePart(std::move(*part)); };
+    });
+}
+
+void TimelineView::takePart(TimelinePart part) {
+    if (!part.rows) {  // a run without spans
+        m_parts.reset();
+        return updateEmptyState();
+    }
+    const bool first = !m_model.hasWhole();
+    m_model.take(std::move(part));
+    if (first) {
+        updateRows();
+        followData();
+        updateEmptyState();
+        updateLegend();
+    }
+    m_model.look(visible());
+    updateFooter();
+    m_plot->replot(QCustomPlot::rpQueuedReplot);
+}
+
+void TimelineView::finishReading() {
+    for (lookOn(true); m_reading->running(); lookOn(true))
+        m_reading->wait();
+}
+
+int TimelineView::pixelsAcross() const {
+    const QMargins margins = plotMargins();
+    const int width = m_plot->viewport().width() - margins.left() - margins.right();
+    return static_cast<int>(std::ceil(std::max(kFewestPixels, width) * devicePixelRatioF()));
 }
 
 void TimelineView::showEvent(QShowEvent* event) {
     View::showEvent(event);
     if (m_stale) takeIn(kSpansAtOnce);
+    lookOn();
 }
 
 void TimelineView::followData() {
@@ -207,7 +317,7 @@ void TimelineView::updateRows() {
     const auto& rows = m_model.rows()->rows();
     for (std::size_t i = 0; i < rows.size(); ++i) {
         ticker->addTick(TimelineModel::rowCentre(i),
-                        metrics.elidedText(rows[i]->title, Qt::ElideRight, plotMargins().left() - 12));
+                        metrics.elidedText(rows[i]->title, Qt::ElideMiddle, plotMargins().left() - 12));
     }
 }
 
@@ -229,12 +339,13 @@ void TimelineView::fitRowsToHeight() {
         m_scroll->setVisible(hidden > 0);
     }
     m_plot->yAxis->setRange(m_scroll->value(), m_scroll->value() + visible);
+    lookOn();
     const int width = m_plot->viewport().width() - margins.left() - margins.right();
     m_plot->xAxis->ticker()->setTickCount(std::clamp(width / kPixelsPerTick, 3, 12));
 }
 
 void TimelineView::updateEmptyState() {
-    if (!m_model.empty()) {
+    if (!m_model.empty() || m_parts) {
         m_empty->hide();
         return;
     }
@@ -245,7 +356,7 @@ void TimelineView::updateEmptyState() {
 }
 
 void TimelineView::updateFooter() {
-    QString text = kHint;
+    QString text = m_failure.isEmpty() ? kHint : m_failure;
     if (m_measured) {
         const TimelineMeasure m = m_model.measure(*m_measured);
         const auto share = [&](Nanoseconds part) { return percentText(part.count(), m.length.count()); };

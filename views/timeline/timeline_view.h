@@ -2,6 +2,7 @@
 #pragma once
 
 #include <QTimer>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -16,6 +17,7 @@ class QScrollBar;
 
 namespace expertscope {
 
+class BackgroundJob;
 class DrawListPlottable;
 class EmptyState;
 class LegendStrip;
@@ -41,6 +43,8 @@ public:
     /// What is visible, nanoseconds since the run's start.
     TimeStretch visible() const;
     void zoomTo(TimeStretch stretch);
+    /// Waits until what is visible is drawn as finely as it can be.
+    void finishReading();
     /// What was measured last; nothing after dismissMeasure().
     std::optional<TimeStretch> measured() const { return m_measured; }
     const std::vector<std::int64_t>& marks() const { return m_marks; }
@@ -73,6 +77,10 @@ private:
     void takeTrace();
     void scheduleRefresh();
     void takeIn(std::size_t most);
+    void lookOn(bool evenHidden = false);
+    void readPart();
+    void takePart(TimelinePart part);
+    int pixelsAcross() const;
     void followData();
     void updateRows();
     void fitRowsToHeight();
@@ -106,6 +114,9 @@ private:
     DrawListPlottable* m_marksLayer;
     SpanTable* m_table;
     QTimer m_refreshTimer;
+    std::shared_ptr<TimelineParts> m_parts;  ///< of a run that is shown in parts; used by the job
+    BackgroundJob* m_reading;
+    QString m_failure;     ///< why a part could not be read
     bool m_stale = false;  ///< something came while the view was hidden
     Follow m_follow = Follow::All;
     std::optional<QPoint> m_press;

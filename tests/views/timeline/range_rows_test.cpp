@@ -34,8 +34,9 @@ TEST(TimelineRanges, HaveARowForEachLaneOfTheProgram) {
     fill(session);
     const TimelineRows rows(session.trace());
     ASSERT_EQ(rows.rows().size(), 2U);
-    EXPECT_EQ(rows.rows()[0]->title, QString("python3 7 · main"));
-    EXPECT_EQ(rows.rows()[1]->title, QString("python3 7 · main · 2"));
+    EXPECT_EQ(rows.rows()[0]->title, QString("main"));
+    EXPECT_EQ(rows.rows()[1]->title, QString("level 2"));
+    EXPECT_TRUE(rows.rows()[1]->explanation.startsWith("python3 7 · main · 2\n"));
     const TimelineRow& inner = *rows.rows()[1];
     ASSERT_EQ(inner.items.size(), 2U);
     EXPECT_NE(inner.paints[inner.items.item(0).category], inner.paints[inner.items.item(1).category])
@@ -64,6 +65,16 @@ TEST(TimelineRanges, AreCalledWhatTheProgramCalledThem) {
     table.reset();
     EXPECT_EQ(table.data(table.index(1, 0)).toString(), QString("read"));
     EXPECT_EQ(table.data(table.index(1, 7)).toString(), QString("4096"));
+}
+
+TEST(TimelineRanges, AreAllThatTheirSessionHasToExplain) {
+    Scratch session;
+    fill(session);
+    TimelineModel model;
+    model.setTrace(&session.trace());
+    EXPECT_THAT(model.paints(),
+                testing::Each(testing::AllOf(testing::Ge(SpanPaint::RangeFirst), testing::Le(SpanPaint::RangeFourth))));
+    EXPECT_FALSE(model.paints().empty());
 }
 
 }  // namespace

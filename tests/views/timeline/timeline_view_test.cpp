@@ -247,5 +247,89 @@ TEST_F(TimelineViewTest, SaysWhatWouldFillIt) {
     EXPECT_EQ(QImage(written.path("empty.png")).size(), QSize(300, 200));
 }
 
+/// A run that is too long to be taken in whole: 90,000 spans of 500 ns, one every microsecond.
+class LongTimelineTest : public testing::Test {
+protected:
+    static constexpr int kSpans = 90'000;
+    LongTimelineTest() {
+        std::vector<SpanRecord> spans;
+        for (int i = 0; i < kSpans; ++i)
+            spans.push_back(Scratch::span(i % 2 == 0 ? SpanKind::Attention : SpanKind::Router, i * 1000LL,
+                                          i * 1000LL + 500, i / 10, i % 10));
+        written.add(spans);
+        written.writer().endRun({}, RunState::Complete);
+        session.setReadAtOnce(1);
+        session.open(written.file());
+        view.resize(1000, 400);
+    }
+    Scratch written;
+    SessionModel session;
+    SelectionModel selection;
+    TimelineView view{session, selection};
+};
+
+TEST_F(LongTimelineTest, IsDrawnFromSumsAndFromSpansWhereTheyAreFew) {
+    EXPECT_TRUE(view.model().inParts());
+    view.refresh();
+    EXPECT_TRUE(view.model().summed());
+    EXPECT_LE(view.visible().from, 0);
+    EXPECT_GE(view.visible().to, kSpans * 1000LL - 500);
+    const TimelineRow& phases = *view.model().rows()->rows().front();
+    EXPECT_NEAR(static_cast<double>(phases.items.totalBusy(0, kSpans * 1000LL)), kSpans * 500.0, kSpans * 5.0);
+
+    view.zoomTo({20'000'000, 20'010'000});
+    view.refresh();
+    EXPECT_FALSE(view.model().summed());
+    const auto hit = view.model().hitAt(QPointF(20'002'100, TimelineModel::rowCentre(0)), 10);
+    ASSERT_TRUE(hit);
+    EXPECT_EQ(view.model().stretchOf(*hit), (TimeStretch{20'002'000, 20'002'500}));
+    EXPECT_EQ(view.model().selectionOf(*hit).layer, LayerIndex(2));
+    view.showAll();
+    view.refresh();
+    EXPECT_TRUE(view.model().summed());
+}
+
+TEST_F(LongTimelineTest, ReadsWithoutStandingStillAndKeepsItsPicture) {
+    QWidget& widget = view;
+    widget.show();
+    for (int i = 0; i < 1000 && !view.model().hasWhole(); ++i)
+        QTest::qWait(2);
+    ASSERT_TRUE(view.model().hasWhole());
+    view.zoomTo({40'000'000, 40'020'000});
+    view.findChild<QCustomPlot*>()->replot();
+    EXPECT_TRUE(view.model().summed()) << "the last picture stands until the part is read";
+    EXPECT_FALSE(view.model().empty());
+    for (int i = 0; i < 1000 && view.model().summed(); ++i)
+        QTest::qWait(2);
+    EXPECT_FALSE(view.model().summed());
+    view.findChild<QCustomPlot*>()->replot();
+    QTest::keyClick(&view, Qt::Key_D);
+    EXPECT_FALSE(view.model().summed()) << "a small move needs no reading";
+}
+
+TEST_F(LongTimelineTest, TakesTheNextRunWhileItReads) {
+    QWidget& widget = view;
+    widget.show();
+    Scratch other;
+    other.add({Scratch::span(SpanKind::Step, 0, 1000)});
+    session.open(other.file());
+    EXPECT_FALSE(view.model().inParts());
+    view.refresh();
+    EXPECT_EQ(view.model().extent(), (TimeStretch{0, 1000}));
+    session.close();
+    EXPECT_TRUE(view.model().empty());
+}
+
+TEST_F(LongTimelineTest, ExportsWhatItShows) {
+    view.exportTo(written.picture("timeline-long.png"), QSize(1200, 300));
+    const QImage image(written.picture("timeline-long.png"));
+    QSet<QRgb> colours;
+    for (int y = 0; y < image.height(); ++y)
+        for (int x = 0; x < image.width(); ++x)
+            colours.insert(image.pixel(x, y));
+    EXPECT_TRUE(colours.contains(paintColor(SpanPaint::Attention, Theme::light()).rgb()));
+    EXPECT_EQ(view.table()->rowCount(), static_cast<int>(session.trace()->spans().size()));
+}
+
 }  // namespace
 }  // namespace expertscope
