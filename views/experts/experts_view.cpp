@@ -54,13 +54,21 @@ ExpertsView::ExpertsView(SessionModel& session, SelectionModel& selection, QWidg
     connect(m_emptyState, &EmptyState::commandWanted, this, &View::commandWanted);
     setFocusPolicy(Qt::StrongFocus);
 
-    connect(&m_session, &SessionModel::sessionChanged, this, &ExpertsView::takeRun);
-    connect(&m_session, &SessionModel::currentRunChanged, this, &ExpertsView::takeRun);
+    connect(&m_session, &SessionModel::sessionChanged, this, [this] {
+        takeRun();
+        follow();
+    });
+    connect(&m_session, &SessionModel::currentRunChanged, this, [this] {
+        if (m_trace == m_session.trace()) return;  // taken with its session
+        takeRun();
+        follow();
+    });
     connect(&m_session, &SessionModel::dataGrown, this, &ExpertsView::follow);
     connect(&m_selection, &SelectionModel::changed, this, &ExpertsView::takeSelection);
     connect(&m_selection, &SelectionModel::hoverChanged, this, &ExpertsView::drawMarks);
     setTheme(*m_theme);
     takeRun();
+    takeIn();
 }
 
 ExpertsView::~ExpertsView() = default;
@@ -198,7 +206,6 @@ void ExpertsView::takeRun() {
     m_sumsRead = false;
     m_table->reset();
     m_tokenTable->reset();
-    takeIn();
 }
 
 /// A run without selections may have been counted by another tool.

@@ -40,6 +40,7 @@ public:
     void update();
 
     bool hasRun() const { return m_trace != nullptr; }
+    const RunTrace* trace() const { return m_trace; }
     /// Counts, bytes, times and speeds; see RunSummary.
     const RunSummary& figures() const { return m_figures; }
     /// False once the run's own summary is shown.

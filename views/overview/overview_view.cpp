@@ -86,7 +86,9 @@ OverviewView::OverviewView(SessionModel& session, SelectionModel& selection, QWi
         }
     });
     connect(&m_session, &SessionModel::sessionChanged, this, &OverviewView::takeTrace);
-    connect(&m_session, &SessionModel::currentRunChanged, this, &OverviewView::takeTrace);
+    connect(&m_session, &SessionModel::currentRunChanged, this, [this] {
+        if (m_model.trace() != m_session.trace()) takeTrace();  // else it was taken with its session
+    });
     connect(&m_session, &SessionModel::dataGrown, this, later);
     connect(&m_session, &SessionModel::runsChanged, this, later);
     setTheme(Theme::light());

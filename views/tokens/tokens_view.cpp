@@ -45,8 +45,15 @@ TokensView::TokensView(SessionModel& session, SelectionModel& selection, QWidget
     m_emptyState = new EmptyState(this);
     connect(m_emptyState, &EmptyState::commandWanted, this, &View::commandWanted);
 
-    connect(&m_session, &SessionModel::sessionChanged, this, &TokensView::takeRun);
-    connect(&m_session, &SessionModel::currentRunChanged, this, &TokensView::takeRun);
+    connect(&m_session, &SessionModel::sessionChanged, this, [this] {
+        takeRun();
+        follow();
+    });
+    connect(&m_session, &SessionModel::currentRunChanged, this, [this] {
+        if (m_trace == m_session.trace()) return;  // taken with its session
+        takeRun();
+        follow();
+    });
     connect(&m_session, &SessionModel::dataGrown, this, &TokensView::follow);
     connect(&m_selection, &SelectionModel::changed, this, &TokensView::takeSelection);
     connect(&m_selection, &SelectionModel::hoverChanged, m_area->viewport(), qOverload<>(&QWidget::update));
@@ -66,6 +73,7 @@ TokensView::TokensView(SessionModel& session, SelectionModel& selection, QWidget
     });
     setTheme(*m_theme);
     takeRun();
+    refresh();
 }
 
 QWidget* TokensView::makeControls() {
@@ -108,7 +116,6 @@ void TokensView::takeRun() {
     m_trace = m_session.trace();
     m_model.setRun(m_trace ? m_trace->model() : ModelFacts{});
     m_table->reset();
-    refresh();
 }
 
 void TokensView::follow() {
