@@ -41,7 +41,7 @@ TEST_F(BadOption, UnknownNamesAreRefusedWithThoseThatExist) {
     expectWithPrompt(2, {"--io", "mmap"}, {"mmap", "direct", "buffered"});
     expectWithPrompt(2, {"--record", "everything"}, {"everything", "routing"});
     expectWithPrompt(2, {"--record", "router"}, {"router", "routing"});
-    expectWithPrompt(2, {"--record", "deep:layers=0-3"}, {"deep", "routing"});
+    expectWithPrompt(2, {"--record", "deep:layers=9"}, {"layer 9", "0 to 2"});
     expectWithPrompt(2, {"--policy", "on-demand:depth=2"}, {"on-demand", "parameters"});
     expectWithPrompt(2, {"--eviction", "lru:depth=2"}, {"lru", "depth", "scope"});
     expectWithPrompt(2, {"--eviction", "slru:probation=3"}, {"slru", "probation", "from 0 to 1"});
