@@ -12,16 +12,37 @@ namespace expertscope {
 
 namespace {
 
+constexpr double kDigitWidth = 7.2;  // pixels of a digit in the plot font, on the safe side
+constexpr double kLabelGap = 8;      // pixels between two labels
+constexpr double kBesideMap = 60;    // pixels that the value axis takes
+
+/// The smallest of 1, 2, 5, 10, 20, 50… that is not below `least`.
+double niceStep(double least) {
+    double step = 1;
+    for (int i = 0; step < least; ++i)
+        step *= i % 3 == 1 ? 2.5 : 2;
+    return step;
+}
+
 /// Ticks in the middle of unit cells, labelled with the cell's number.
 class CellTicker : public QCPAxisTicker {
 public:
-    explicit CellTicker(int first) : m_first(first) {}
+    /// `pixels`: how long the axis is, where its labels stand side by side; may be empty.
+    CellTicker(int first, QStringList names, std::function<double()> pixels)
+        : m_first(first), m_names(std::move(names)), m_pixels(std::move(pixels)) {}
 
 protected:
-    double getTickStep(const QCPRange& range) override { return std::max(1.0, QCPAxisTicker::getTickStep(range)); }
+    double getTickStep(const QCPRange& range) override {
+        const double step = std::max(1.0, QCPAxisTicker::getTickStep(range));
+        if (!m_pixels) return step;
+        const auto digits = static_cast<double>(QString::number(m_first + std::llround(range.upper)).size());
+        const double least = (digits * kDigitWidth + kLabelGap) * range.size() / std::max(1.0, m_pixels());
+        return least > step ? niceStep(least) : step;
+    }
     int getSubTickCount(double) override { return 0; }
     QString getTickLabel(double tick, const QLocale&, QChar, int) override {
-        return QString::number(m_first + static_cast<qint64>(std::floor(tick)));
+        const auto cell = static_cast<qsizetype>(std::floor(tick));
+        return cell >= 0 && cell < m_names.size() ? m_names[cell] : QString::number(m_first + cell);
     }
     QVector<double> createTickVector(double step, const QCPRange& range) override {
         QVector<double> ticks;
@@ -33,6 +54,8 @@ protected:
 
 private:
     int m_first;
+    QStringList m_names;
+    std::function<double()> m_pixels;
 };
 
 void showGridOf(QCPAxisRect* rect, bool visible) {
@@ -51,7 +74,7 @@ HeatPlot::HeatPlot(QWidget* parent) : QCustomPlot(parent), m_rect(axisRect()) {
         axis->setSubTicks(false);
         axis->setTickLength(0, 4);  // inside they would lie on the cells
     }
-    setFirstCell(0);
+    setCells(0);
     showGridOf(m_rect, false);
     m_rect->setupFullAxesBox(false);
     xAxis2->setTickLabels(false);
@@ -117,11 +140,15 @@ void HeatPlot::setAxisLabels(const QString& x, const QString& y) {
     yAxis->setLabel(y);
 }
 
-void HeatPlot::setFirstCell(int number) {
-    for (QCPAxis* axis : {xAxis, yAxis}) {
-        axis->setTicker(QSharedPointer<CellTicker>::create(number));
-        axis->ticker()->setTickCount(axis == xAxis ? 20 : 16);
-    }
+void HeatPlot::setCells(int first, const QStringList& names) {
+    // Ticks are made before the plot is laid out, when its own width is known and the map's is the last one.
+    const auto width = [this] {
+        return QCustomPlot::viewport().width() - kBesideMap - m_scale->minimumOuterSizeHint().width();
+    };
+    xAxis->setTicker(QSharedPointer<CellTicker>::create(first, names, width));
+    yAxis->setTicker(QSharedPointer<CellTicker>::create(first, names, nullptr));
+    xAxis->ticker()->setTickCount(20);
+    yAxis->ticker()->setTickCount(16);
 }
 
 void HeatPlot::showAll(double columns, double rows) {

@@ -34,8 +34,8 @@ public:
 
     void setTheme(const Theme& theme);
     void setAxisLabels(const QString& x, const QString& y);
-    /// The number that the first row and column are labelled with; 0 at first.
-    void setFirstCell(int number);
+    /// Rows and columns are labelled with their numbers from `first` on; 0 at first. Those that have a name bear that.
+    void setCells(int first, const QStringList& names = {});
     /// Shows columns [0, columns) and rows [0, rows).
     void showAll(double columns, double rows);
 

@@ -17,23 +17,26 @@ QVector<double> LabelTicker::createTickVector(double, const QCPRange& range) {
     // Ticks are made before the plot is laid out: its own width is known by then, the axis' is the last one.
     const double pixels = std::max(1.0, m_axis.parentPlot()->viewport().width() - kBesideAxis) / range.size();
     const QFontMetrics metrics(m_axis.tickLabelFont());
-    QVector<double> ticks;
-    m_shown.fill(false, m_labels.size());
-    double end = -1e9;  // of the last label, in pixels
+    QVector<double> ticks, halves;
     for (qsizetype i = 0; i < m_labels.size(); ++i) {
         const auto at = static_cast<double>(i);
-        if (at < range.lower || at > range.upper) continue;
-        ticks.append(at);
-        const double half = metrics.horizontalAdvance(m_labels[i]) / 2.0;
-        m_shown[i] = at * pixels - half >= end + kGap;
-        if (m_shown[i]) end = at * pixels + half;
+        if (at >= range.lower && at <= range.upper) ticks.append(at);
+        halves.append(metrics.horizontalAdvance(m_labels[i]) / 2.0);
     }
+    const auto touch = [&](qsizetype every) {
+        for (qsizetype i = every; i < halves.size(); i += every)
+            if (halves[i] + halves[i - every] + kGap > pixels * static_cast<double>(every)) return true;
+        return false;
+    };
+    m_every = 1;
+    while (touch(m_every))
+        ++m_every;
     return ticks;
 }
 
 QString LabelTicker::getTickLabel(double tick, const QLocale&, QChar, int) {
     const auto i = static_cast<qsizetype>(std::llround(tick));
-    return i >= 0 && i < m_labels.size() && m_shown[i] ? m_labels[i] : QString();
+    return i >= 0 && i < m_labels.size() && i % m_every == 0 ? m_labels[i] : QString();
 }
 
 void setLabels(QCPAxis& axis, const QStringList& labels) {

@@ -7,8 +7,8 @@
 
 namespace expertscope {
 
-/// Ticks of a bottom axis with one label a unit, at 0, 1, 2…: labels that would touch the one before are left out and
-/// keep their ticks, so that every width shows as many as fit.
+/// Ticks of a bottom axis with one label a unit, at 0, 1, 2…: where labels would touch, only each second (third, …) is
+/// shown, and the others keep their ticks.
 class LabelTicker : public QCPAxisTicker {
 public:
     LabelTicker(const QCPAxis& axis, QStringList labels) : m_axis(axis), m_labels(std::move(labels)) {}
@@ -21,7 +21,7 @@ protected:
 private:
     const QCPAxis& m_axis;
     QStringList m_labels;
-    QVector<bool> m_shown;  ///< by label, as of the last ticks
+    qsizetype m_every = 1;  ///< label that is shown, as of the last ticks
 };
 
 /// Gives the axis such labels.

@@ -12,7 +12,7 @@
 namespace expertscope {
 namespace {
 
-constexpr double kDigitWidth = 6.5;  // pixels of a digit in the plot font, on the safe side
+constexpr double kDigitWidth = 7.2;  // pixels of a digit in the plot font, on the safe side
 constexpr double kLabelHeight = 13;  // pixels a row needs for a number
 
 }  // namespace
@@ -54,7 +54,7 @@ DrawList MatrixMap::map(const Viewport& viewport, const Theme& theme) const {
         for (int column = 0; column < columns; ++column) {
             if (std::isnan(at(row, column))) continue;
             const QString shown = text(at(row, column));
-            if (kDigitWidth * static_cast<double>(shown.size()) + 3 > pixelsPerUnitX(viewport)) {
+            if (kDigitWidth * static_cast<double>(shown.size()) + 4 > pixelsPerUnitX(viewport)) {
                 list.texts.clear();
                 return list;
             }

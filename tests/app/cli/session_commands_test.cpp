@@ -91,7 +91,8 @@ TEST_F(Session, ExportRefusesWhatItCannotWrite) {
 
 TEST_F(Session, RendersEveryViewInEveryFormat) {
     auto views = runProgram({"render", "--list", "--json"}).json()["views"];
-    EXPECT_THAT(views, ElementsAre("overview", "experts", "timeline", "tokens", "cache", "links", "compare", "whatif"));
+    EXPECT_THAT(views, ElementsAre("overview", "experts", "timeline", "tokens", "cache", "links", "norms", "diversity",
+                                   "compare", "whatif"));
     const std::pair<std::string, std::string> formats[] = {{".png", "\x89PNG"}, {".svg", "<?xml"}, {".pdf", "%PDF"}};
     for (const std::string view : views) {
         for (const auto& [ending, magic] : formats) {
@@ -107,7 +108,8 @@ TEST_F(Session, RendersEveryViewInEveryFormat) {
 }
 
 TEST_F(Session, RendersAnySize) {
-    for (const char* view : {"overview", "experts", "timeline", "tokens", "cache", "links", "compare", "whatif"}) {
+    for (const char* view :
+         {"overview", "experts", "timeline", "tokens", "cache", "links", "norms", "diversity", "compare", "whatif"}) {
         for (const char* size : {"320x240", "1200x700", "1600x900", "3840x2160"}) {
             const fs::path file = s_folder->path() / "size.png";
             const ProgramResult result =

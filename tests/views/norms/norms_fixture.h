@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <filesystem>
+#include <limits>
+#include <vector>
+
+#include "engine/base/deep_aggregates.h"
+#include "profiler/analysis/deep/deep_session.h"
+#include "scratch_session.h"
+
+namespace expertscope {
+
+/// A run of two layers × four experts, top-2, with the norms that a test says.
+class NormedRun {
+public:
+    struct Choice {
+        int expert = 0;
+        float weight = 0, norm = 0;
+    };
+    /// choices[token][layer]: the two choices of a token, by falling weight.
+    using Token = std::vector<std::vector<Choice>>;
+
+    explicit NormedRun(const std::vector<Token>& tokens, bool recordsNorms = true) : session(ScratchSession::Empty{}) {
+        RunDescription run = ScratchSession::description();
+        run.record.norms = recordsNorms;
+        id = session.writer().beginRun(run);
+        std::vector<SelectionRecord> selections;
+        for (std::size_t t = 0; t < tokens.size(); ++t) {
+            session.add({ScratchSession::token(static_cast<int>(t), static_cast<int>(t), Phase::Prefill, 0, "word")});
+            for (std::size_t l = 0; l < tokens[t].size(); ++l)
+                for (std::size_t slot = 0; slot < tokens[t][l].size(); ++slot)
+                    selections.push_back(
+                        record(static_cast<int>(t), static_cast<int>(l), static_cast<int>(slot), tokens[t][l][slot]));
+        }
+        session.add(selections);
+        session.writer().endRun({}, RunState::Complete);
+        session.writer().commit();
+    }
+    std::filesystem::path file() const { return session.file().toStdString(); }
+    /// Keeps a deep capture of layer 1 with one example token: experts 0 … 3 have norms 4, 3, 2, 1 and scores 0.1 to
+    /// 0.4, the token chose experts 3 and 2.
+    void captureDeep() {
+        DeepAggregates deep;
+        DeepLayer layer;
+        layer.layer = LayerIndex(1);
+        layer.experts = 4;
+        layer.neurons = 1;
+        layer.tokens = 1;
+        const std::vector<double> zeros(4, 0), matrix(16, 0);
+        layer.chosen = {0, 0, 1, 1};
+        layer.weightSum = {0, 0, 0.4, 0.6};
+        layer.scoreSum = {0.1, 0.2, 0.3, 0.4};
+        layer.normSum = {4, 3, 2, 1};
+        layer.normMax = layer.normSum;
+        layer.chosenNormSum = {0, 0, 2, 1};
+        layer.chosenSquareSum = {0, 0, 4, 1};
+        layer.weightedNormSum = {0, 0, 0.8, 0.6};
+        layer.outputMax = layer.normSum;
+        layer.chosenOutputMax = layer.chosenNormSum;
+        layer.rankCounts = matrix;
+        for (std::size_t rank = 0; rank < 4; ++rank)
+            layer.rankCounts[rank * 4 + 3 - rank] = 1;
+        layer.pairTokens = layer.cosineSum = layer.angularSum = matrix;
+        layer.pairClasses.assign(9, 0);
+        layer.neuronActive = layer.neuronSum = layer.chosenActive = zeros;
+        layer.unselected.assign(8, 0);
+        layer.router.assign(4, 0);
+        layer.hiddenMax = {1};
+        layer.exampleTokens = {0};
+        layer.exampleScores = layer.scoreSum;
+        layer.exampleNorms = layer.normSum;
+        layer.exampleWeights = {0, 0, 0.4, 0.6};
+        layer.exampleCosines.assign(16, 1);
+        deep.layers.push_back(layer);
+        keepDeepCapture(file(), id, deep);
+    }
+
+    ScratchSession session;
+    RunId id;
+
+private:
+    static SelectionRecord record(int token, int layer, int slot, const Choice& choice) {
+        SelectionRecord selection;
+        selection.step = StepIndex(token);
+        selection.token = TokenIndex(token);
+        selection.layer = LayerIndex(layer);
+        selection.slot = slot;
+        selection.expert = ExpertId(choice.expert);
+        selection.weight = choice.weight;
+        selection.norm = choice.norm;
+        return selection;
+    }
+};
+
+inline constexpr float kNoNorm = std::numeric_limits<float>::quiet_NaN();
+
+/// Expert 0 of layer 0: norms 2 and 4 with weights 0.75 and 0.5.
+inline const std::vector<NormedRun::Token> kThreeTokens{
+    {{{0, 0.75F, 2}, {1, 0.25F, 1}}, {{3, 0.6F, 1}, {2, 0.4F, 2}}},
+    {{{0, 0.5F, 4}, {2, 0.5F, 8}}, {{2, 0.7F, 5}, {3, 0.3F, 1}}},
+    {{{1, 0.9F, 3}, {3, 0.1F, 6}}, {{1, 0.8F, 2}, {0, 0.2F, 1}}},
+};
+
+}  // namespace expertscope

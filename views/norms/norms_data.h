@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <QString>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "engine/base/deep_aggregates.h"
+#include "profiler/analysis/selected_norms.h"
+#include "storage/session_reader.h"
+
+namespace expertscope {
+
+class JobControl;
+
+/// What the norms view shows of one run, whichever token is looked at.
+struct NormsRun {
+    RunEntry run;
+    std::filesystem::path session;
+    SelectedNorms norms;
+    std::vector<DeepLayer> deep;     ///< by layer, of all experts; empty without a deep capture
+    std::vector<std::string> texts;  ///< of the tokens, by their index; empty where not recorded
+    std::int32_t tokens = 0;         ///< one more than the last that is known
+
+    const ModelFacts& model() const { return run.description.model; }
+    /// Of a layer that the deep capture took; null otherwise.
+    const DeepLayer* deepLayer(std::int32_t layer) const;
+};
+
+/// A norm and the weight or score that goes with it.
+struct NormOfExpert {
+    std::int32_t expert = 0;
+    double norm = 0, score = 0;
+    bool chosen = true;
+};
+
+/// What the experts that one token chose made of it.
+struct NormsOfToken {
+    std::int32_t token = 0;
+    std::vector<std::vector<NormOfExpert>> layers;  ///< each by falling weight
+};
+
+/// To be called off the UI thread. They throw Error where the session or the run cannot be read.
+std::shared_ptr<const NormsRun> readNormsRun(const std::filesystem::path& session, RunId run,
+                                             const JobControl& control);
+std::shared_ptr<const NormsOfToken> findToken(const NormsRun& run, std::int32_t token, const JobControl& control);
+
+}  // namespace expertscope
