@@ -14,6 +14,9 @@ constexpr std::array<std::string_view, 13> kFewValued{
     "layer",      "expert",       "lane",        "slot",         "first_use",    "name_id",     "rank",
     "from_layer", "target_layer", "cause_layer", "cause_expert", "routed_layer", "issued_layer"};
 
+/// Of the keys whose groups are looked up without a hash: a megabyte.
+constexpr int kDirectBits = 18;
+
 std::uint64_t mixed(std::uint64_t hash, std::int64_t value) {
     hash = (hash ^ static_cast<std::uint64_t>(value)) * 0x9e3779b97f4a7c15;
     return hash ^ hash >> 29;
@@ -32,6 +35,9 @@ void RecordGroups::start(std::vector<int> columns) {
     m_columns = std::move(columns);
     m_groups.clear();
     m_byHash.clear();
+    m_key.resize(m_columns.size());
+    m_bits = kDirectBits / static_cast<int>(m_columns.size());
+    m_direct.assign(std::size_t{1} << kDirectBits, -1);
     m_sources = m_scan.sources();
     m_stride = 2 + m_sources.size();
     m_places.assign(static_cast<std::size_t>(m_table.layout.columns), 0);
@@ -68,12 +74,23 @@ bool RecordGroups::isBefore(const Key& a, const Key& b) const {
 }
 
 std::size_t RecordGroups::groupOfRow() {
-    m_key.clear();
-    std::uint64_t hash = 0;
-    for (const int column : m_columns) {
-        m_key.push_back(keyOf(column));
-        hash = mixed(hash, m_key.back());
+    std::size_t place = 0;
+    bool isSmall = true;
+    for (std::size_t i = 0; i < m_columns.size(); ++i) {
+        m_key[i] = keyOf(m_columns[i]);
+        const auto shifted = static_cast<std::uint64_t>(m_key[i]) + 1;  // NULL is -1
+        isSmall = isSmall && shifted >> m_bits == 0;
+        place = place << m_bits | shifted;
     }
+    if (!isSmall) return groupOfKey();
+    if (m_direct[place] < 0) m_direct[place] = static_cast<std::int32_t>(groupOfKey());
+    return static_cast<std::size_t>(m_direct[place]);
+}
+
+std::size_t RecordGroups::groupOfKey() {
+    std::uint64_t hash = 0;
+    for (const std::int64_t value : m_key)
+        hash = mixed(hash, value);
     for (;; ++hash) {  // another key may have the same hash
         const auto [found, isNew] = m_byHash.try_emplace(hash, m_groups.size());
         if (isNew) m_groups.push_back({m_key});

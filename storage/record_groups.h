@@ -44,6 +44,7 @@ private:
     bool isStreamed() const { return m_streamed; }
     std::int64_t value(std::size_t place) const { return m_values[m_row * m_stride + place]; }
     std::int64_t keyOf(int column) const;
+    std::size_t groupOfKey();
     bool isBefore(const Key& a, const Key& b) const;
     std::size_t groupOfRow();
     void countRows();
@@ -58,6 +59,8 @@ private:
     std::vector<Group> m_groups;
     std::unordered_map<std::uint64_t, std::size_t> m_byHash;
     Key m_key;                           ///< of the row that is looked at
+    int m_bits = 0;                      ///< of each column in a place of m_direct
+    std::vector<std::int32_t> m_direct;  ///< groups of keys of small numbers; -1: none yet
     std::vector<std::size_t> m_order;    ///< of m_groups, ascending
     std::size_t m_from = 0, m_to = 0;    ///< part of m_order that is given now
     std::vector<std::size_t> m_places;   ///< of a source in a kept row
