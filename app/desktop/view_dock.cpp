@@ -44,10 +44,22 @@ ViewDock::ViewDock(View* view, QWidget* parent)
     layout->setContentsMargins(0, 0, 0, 0);
     layout->addWidget(m_stack);
     setWidget(frame);
-    connect(this, &QDockWidget::visibilityChanged, m_stack, &QWidget::setVisible);
+    m_stack->hide();
+    connect(this, &QDockWidget::visibilityChanged, this, &ViewDock::setOnTop);
     m_follow.setInterval(kTableMs);
     connect(&m_follow, &QTimer::timeout, this, [this] {
         if (m_table->isVisible()) m_view->refresh();
+    });
+}
+
+/// When the window is first shown every dock says that it is visible, before those behind tabs are put there: a view
+/// that believed it would read and count a whole run for nobody.
+void ViewDock::setOnTop(bool onTop) {
+    m_onTop = onTop;
+    if (m_settled) return m_stack->setVisible(onTop);
+    QTimer::singleShot(0, this, [this] {
+        m_settled = true;
+        m_stack->setVisible(m_onTop);
     });
 }
 

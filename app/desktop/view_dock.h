@@ -24,10 +24,14 @@ public:
     void exportTable(const QString& file) const;
 
 private:
+    void setOnTop(bool onTop);
+
     View* m_view;
     QTableView* m_table;
     QStackedWidget* m_stack;
-    QTimer m_follow;  ///< brings the table of a live run up to date, as its hidden view rests
+    bool m_onTop = false;    ///< as the dock said last
+    bool m_settled = false;  ///< the window has been shown and docks are where they belong
+    QTimer m_follow;         ///< brings the table of a live run up to date, as its hidden view rests
 };
 
 }  // namespace expertscope

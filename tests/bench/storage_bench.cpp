@@ -3,13 +3,13 @@
 // run makes them, 10 million of each where a session is opened. The pages of the file are dropped from memory before
 // what is called cold.
 #include <filesystem>
-#include <random>
 #include <vector>
 
 #include <benchmark/benchmark.h>
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "bench_records.h"
 #include "storage/session_reader.h"
 #include "storage/session_writer.h"
 #include "storage/sql.h"
@@ -20,7 +20,7 @@ namespace {
 constexpr std::int64_t kMillions = 10'000'000;
 constexpr std::size_t kPart = 100'000;
 constexpr int kPixels = 1920;
-constexpr int kSpansAStep = 300, kSelectionsAToken = 32;
+constexpr int kSelectionsAToken = BenchSelections::kAToken;
 
 class BenchFile {
 public:
@@ -41,59 +41,6 @@ private:
             std::filesystem::remove(m_path.string() + suffix);
     }
     std::filesystem::path m_path;
-};
-
-/// Spans of a run that decodes: on each of three lanes one after another, of eight layers in turn.
-class Spans {
-public:
-    std::vector<SpanRecord> next(std::size_t count) {
-        constexpr SpanKind kKinds[] = {SpanKind::ExpertCompute, SpanKind::Wait, SpanKind::Attention, SpanKind::Router,
-                                       SpanKind::TransferDemand};
-        std::vector<SpanRecord> records(count);
-        for (SpanRecord& record : records) {
-            const std::int32_t n = m_number++;
-            record.kind = kKinds[n % 5];
-            record.lane = LaneId(record.kind == SpanKind::TransferDemand ? 100 : 0);
-            record.start = Nanoseconds(m_time += 500 + static_cast<std::int64_t>(m_random() % 4000));
-            record.end = record.start + Nanoseconds(200 + static_cast<std::int64_t>(m_random() % 12'000));
-            record.amount = record.kind == SpanKind::TransferDemand ? 110'592 : 1;
-            record.step = StepIndex(n / kSpansAStep);
-            record.layer = LayerIndex(n % kSpansAStep * 8 / kSpansAStep);
-            record.expert = ExpertId(static_cast<std::int32_t>(m_random() % 32));
-        }
-        return records;
-    }
-
-private:
-    std::mt19937 m_random{1};
-    std::int64_t m_time = 1'000'000'000'000;
-    std::int32_t m_number = 0;
-};
-
-/// Four experts of 32 in each of eight layers, with the weights of a softmax.
-class Selections {
-public:
-    std::vector<SelectionRecord> next(std::size_t count) {
-        std::uniform_real_distribution<float> real(0.05F, 0.6F);
-        std::vector<SelectionRecord> records(count);
-        for (SelectionRecord& record : records) {
-            const std::int32_t n = m_number++;
-            record.step = StepIndex(n / kSelectionsAToken);
-            record.token = TokenIndex(n / kSelectionsAToken);
-            record.layer = LayerIndex(n / 4 % 8);
-            record.slot = n % 4;
-            record.expert = ExpertId(static_cast<std::int32_t>(m_random() % 32));
-            record.weight = real(m_random);
-            record.norm = real(m_random) * 90;
-            record.outcome = static_cast<Outcome>(m_random() % 3);
-            record.firstUse = true;
-        }
-        return records;
-    }
-
-private:
-    std::mt19937 m_random{2};
-    std::int32_t m_number = 0;
 };
 
 /// Commits of a hundred thousand, made beforehand so that making them is not counted.
@@ -120,8 +67,8 @@ void sustain(benchmark::State& state) {
     state.counters["bytes/record"] =
         static_cast<double>(std::filesystem::file_size(file.path())) / static_cast<double>(count);
 }
-void sustainSpans(benchmark::State& state) { sustain<Spans>(state); }
-void sustainSelections(benchmark::State& state) { sustain<Selections>(state); }
+void sustainSpans(benchmark::State& state) { sustain<BenchSpans>(state); }
+void sustainSelections(benchmark::State& state) { sustain<BenchSelections>(state); }
 BENCHMARK(sustainSpans)->Iterations(1)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK(sustainSelections)->Iterations(1)->UseRealTime()->Unit(benchmark::kMillisecond);
 
@@ -131,8 +78,8 @@ const BenchFile& session() {
     static const bool made = [] {
         SessionWriter writer(file.path());
         writer.beginRun({});
-        Spans spans;
-        Selections selections;
+        BenchSpans spans;
+        BenchSelections selections;
         for (std::int64_t i = 0; i < kMillions; i += kPart) {
             writer.append(spans.next(kPart));
             writer.append(selections.next(kPart));

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What a person waits for when the window opens a session of 10 million spans and 10 million selections: from the click
+// to the first paint, to the first picture of a view, until everything is read; and the longest time that the window
+// stood still meanwhile. Not a Google Benchmark: one window, one opening, told in a line a view.
+//
+//   es_bench_opening [SESSION [VIEW [RECORDS_READ_AT_ONCE]]]
+//
+// Makes SESSION where it is missing (default: a file in the temporary folder that is kept).
+#include <QApplication>
+#include <QElapsedTimer>
+#include <QSettings>
+#include <QTemporaryDir>
+#include <QTimer>
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+
+#include "app/desktop/main_window.h"
+#include "app/desktop/workspace.h"
+#include "app/view_catalogue.h"
+#include "bench_records.h"
+#include "storage/session_writer.h"
+#include "views/base/view.h"
+
+namespace expertscope {
+namespace {
+
+constexpr std::int64_t kMillions = 10'000'000;
+constexpr std::size_t kPart = 100'000;
+constexpr double kPatienceMs = 60'000;
+
+void make(const std::string& file) {
+    SessionWriter writer(file);
+    RunDescription run;
+    run.model.name = "bench";
+    run.model.layers = 8;
+    run.model.experts = 32;
+    run.model.topK = 4;
+    run.model.expertBytes = Bytes(110'592);
+    run.model.totalExpertBytes = Bytes(8 * 32 * 110'592);
+    run.budget = Bytes(64 * 110'592);
+    run.slots = 64;
+    run.policy = "on-demand";
+    run.eviction = "lru";
+    run.start = Nanoseconds(1'000'000'000'000);
+    writer.beginRun(run);
+    BenchSpans spans;
+    BenchSelections selections;
+    std::int32_t token = 0;
+    for (std::int64_t i = 0; i < kMillions; i += kPart) {
+        writer.append(std::span<const SpanRecord>(spans.next(kPart)));
+        writer.append(std::span<const SelectionRecord>(selections.next(kPart)));
+        std::vector<TokenRecord> tokens;
+        for (std::size_t n = 0; n < kPart / static_cast<std::size_t>(BenchSelections::kAToken); ++n, ++token) {
+            TokenRecord record;
+            record.token = TokenIndex(token);
+            record.step = StepIndex(token);
+            record.request = RequestIndex(static_cast<std::int32_t>(i / static_cast<std::int64_t>(kPart)));
+            record.phase = Phase::Decode;
+            record.time = run.start + Nanoseconds(token * 71'000LL);
+            record.bytes = " word";
+            tokens.push_back(record);
+        }
+        writer.append(std::span<const TokenRecord>(tokens));
+        RequestRecord request;  // one a commit: 3125 tokens
+        request.request = tokens.front().request;
+        request.firstToken = tokens.front().token;
+        request.start = tokens.front().time;
+        request.end = tokens.back().time;
+        request.generatedTokens = static_cast<std::int32_t>(tokens.size());
+        writer.append(request);
+        writer.commit();
+    }
+    RunSummary summary;
+    summary.spans = summary.selections = kMillions;
+    summary.generatedTokens = token;
+    writer.endRun(summary, RunState::Complete);
+    writer.close();
+}
+
+/// Tells whether a view was painted since it was started, and how long the event loop stood still at most.
+class Watch : public QObject {
+public:
+    Watch() {
+        m_clock.start();
+        qApp->installEventFilter(this);
+        QObject::connect(&m_tick, &QTimer::timeout, [this] { beat(); });
+        m_tick.start(0);
+    }
+    void start() {
+        m_clock.restart();
+        m_last = m_longest = 0;
+        m_paints = false;
+    }
+    void beat() {
+        const qint64 now = m_clock.nsecsElapsed();
+        m_longest = std::max(m_longest, now - m_last);
+        m_last = now;
+    }
+    bool eventFilter(QObject* object, QEvent* event) override {
+        if (event->type() == QEvent::Paint && isOfView(object)) m_paints = true;
+        return false;
+    }
+    double ms() const { return static_cast<double>(m_clock.nsecsElapsed()) / 1e6; }
+    double longestMs() const { return static_cast<double>(m_longest) / 1e6; }
+    bool painted() const { return m_paints; }
+
+private:
+    /// A view that its children cover is not painted itself.
+    static bool isOfView(QObject* object) {
+        while (object && !qobject_cast<View*>(object))
+            object = object->parent();
+        return object != nullptr;
+    }
+
+    QElapsedTimer m_clock;
+    QTimer m_tick;
+    qint64 m_last = 0, m_longest = 0;
+    bool m_paints = false;
+};
+
+double residentMiB() {
+    std::ifstream status("/proc/self/statm");
+    double size = 0, resident = 0;
+    status >> size >> resident;
+    return resident * 4096 / (1 << 20);
+}
+
+void openIn(const QString& view, const QString& file, std::size_t atOnce) {
+    QTemporaryDir folder;
+    QSettings settings(folder.filePath("settings.ini"), QSettings::IniFormat);
+    MainWindow window(settings, "expertscope", viewCatalogue(), Theme::Mode::Light);
+    if (atOnce > 0) window.session().setReadAtOnce(atOnce);
+    window.resize(1920, 1080);
+    window.show();
+    window.workspace().showView(view);
+    QApplication::processEvents();
+    Watch watch;
+    watch.start();
+    window.openSession(file);
+    watch.beat();
+    const double opened = watch.ms();
+    while (!watch.painted() && watch.ms() < kPatienceMs)
+        QApplication::processEvents();
+    const double painted = watch.ms();
+    while (window.session().reading())
+        QApplication::processEvents();
+    const double read = watch.ms();
+    // What views still do after the last record.
+    for (QElapsedTimer rest; !rest.isValid() || rest.elapsed() < 1500;) {
+        if (!rest.isValid()) rest.start();
+        QApplication::processEvents();
+    }
+    watch.beat();
+    std::printf(
+        "%-10s open() %6.0f ms, first paint %6.0f ms, all read %6.0f ms, longest stillness %5.0f ms, %.0f MiB\n",
+        view.toUtf8().constData(), opened, painted, read, watch.longestMs(), residentMiB());
+    std::fflush(stdout);
+}
+
+}  // namespace
+}  // namespace expertscope
+
+int main(int argc, char** argv) {
+    using namespace expertscope;
+    qputenv("QT_QPA_PLATFORM", "offscreen");
+    const QApplication application(argc, argv);
+    const std::string file =
+        argc > 1 ? argv[1] : (std::filesystem::temp_directory_path() / "expertscope-bench-10m.esdb").string();
+    if (!std::filesystem::exists(file)) make(file);
+    const std::size_t atOnce = argc > 3 ? std::stoull(argv[3]) : 0;
+    for (const char* view : {"overview", "experts", "timeline", "tokens"})
+        if (argc < 3 || std::string_view(argv[2]) == view || std::string_view(argv[2]) == "all")
+            openIn(view, QString::fromStdString(file), atOnce);
+    return 0;
+}
