@@ -213,14 +213,18 @@ void ComputeTimesBuilder::add(std::span<const SpanRecord> spans) {
 }
 
 void ComputeTimesBuilder::add(std::span<const TransferRecord> transfers) {
-    for (const TransferRecord& transfer : transfers)
-        if (transfer.moved == transfer.bytes && transfer.finished > transfer.started &&
-            transfer.purpose != TransferPurpose::Preload)
+    for (const TransferRecord& transfer : transfers) {
+        if (transfer.finished <= transfer.started || transfer.purpose == TransferPurpose::Preload) continue;
+        if (transfer.moved == transfer.bytes)
             m_transfers.push_back(transfer);
+        else
+            m_cancelledAt.push_back(transfer.finished);
+    }
 }
 
 std::int64_t ComputeTimesBuilder::wakeTime(const RunDescription& run) {
     std::ranges::sort(m_transfers, {}, &TransferRecord::finished);
+    std::ranges::sort(m_cancelledAt);
     Mean woken;
     for (const SpanRecord& wait : m_spans) {
         if (wait.kind != SpanKind::Wait) continue;
@@ -229,19 +233,19 @@ std::int64_t ComputeTimesBuilder::wakeTime(const RunDescription& run) {
         if (after == m_transfers.begin() || std::prev(after)->finished < wait.start) continue;
         woken.add((wait.end - std::prev(after)->finished).count());
     }
-    Mean late;
+    std::int64_t late = 0;
     if (!run.link.empty()) {
         const LinkSpec link = parseLink(run.link);
         Nanoseconds before;
         for (const TransferRecord& transfer : m_transfers) {
             // Only where the link was idle is it known when the bytes were due.
             if (transfer.purpose == TransferPurpose::Demand && before < transfer.issued)
-                late.add(std::max<std::int64_t>(
-                    (transfer.finished - transfer.issued - link.duration(transfer.bytes)).count(), 0));
+                late += std::max<std::int64_t>(
+                    (transfer.finished - transfer.issued - link.duration(transfer.bytes)).count(), 0);
             before = transfer.finished;
         }
     }
-    return woken.value() + late.value();
+    return woken.count > 0 ? (woken.sum + late) / woken.count : 0;
 }
 
 std::int64_t ComputeTimesBuilder::holdTime(const RunDescription& run) const {
@@ -249,12 +253,16 @@ std::int64_t ComputeTimesBuilder::holdTime(const RunDescription& run) const {
     const LinkSpec link = parseLink(run.link);
     std::int64_t held = 0, count = 0;
     for (std::size_t i = 1; i < m_transfers.size(); ++i) {
-        // Of transfers that had to wait for the one before; what was interrupted in between says nothing.
-        if (m_transfers[i].issued >= m_transfers[i - 1].finished) continue;
-        const std::int64_t ideal = link.duration(m_transfers[i].bytes).count();
-        const std::int64_t took = (m_transfers[i].finished - m_transfers[i - 1].finished).count();
-        if (took > 4 * ideal) continue;
-        held += took - ideal;
+        const TransferRecord& before = m_transfers[i - 1];
+        const TransferRecord& transfer = m_transfers[i];
+        // Of transfers that had to wait for the one before; what was interrupted, by the one that finished before it,
+        // says nothing.
+        if (transfer.issued >= before.finished || transfer.started < before.finished) continue;
+        const std::int64_t ideal = link.duration(transfer.bytes).count();
+        // Between the two the link did its own work, or carried part of one that was cancelled.
+        const auto cancelled = std::ranges::lower_bound(m_cancelledAt, before.finished);
+        const bool carried = cancelled != m_cancelledAt.end() && *cancelled <= transfer.started;
+        held += (transfer.finished - (carried ? transfer.started : before.finished)).count() - ideal;
         ++count;
     }
     return count > 0 ? std::max<std::int64_t>(held / count, 0) : 0;

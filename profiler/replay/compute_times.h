@@ -68,6 +68,7 @@ private:
     void measureTransfers(ComputeTimes& times) const;
 
     std::vector<TransferRecord> m_transfers;  ///< that arrived whole
+    std::vector<Nanoseconds> m_cancelledAt;   ///< when the others left the link
 };
 
 }  // namespace expertscope
