@@ -19,14 +19,15 @@ namespace expertscope {
 namespace {
 
 /// Distinct experts from the most recent use down to a given one: a bit for each place in the order of last uses, and
-/// the number of bits of every 64 places, so that counting what lies above a place adds up few bytes one after another.
+/// the number of bits of every 64 and of every 1024 places, so that what lies above a place is a sum of few numbers.
 class RecencyStack {
 public:
     explicit RecencyStack(std::int32_t experts)
         : m_at(static_cast<std::size_t>(experts), -1),
           m_expertAt((2 * static_cast<std::size_t>(experts) + 63) / 64 * 64, -1),
           m_bits(m_expertAt.size() / 64),
-          m_counts(m_bits.size()) {}
+          m_counts(m_bits.size()),
+          m_groupCounts(m_bits.size() / kGroup + 1) {}
 
     /// 1 for the most recently used; 0 where it was never used.
     std::int32_t depth(std::int32_t expert) const {
@@ -34,8 +35,12 @@ public:
         if (at < 0) return 0;
         const auto word = static_cast<std::size_t>(at) / 64;
         std::int32_t sum = std::popcount(m_bits[word] >> (static_cast<unsigned>(at) % 64));
-        for (std::size_t above = word + 1; above <= m_next / 64 && above < m_counts.size(); ++above)
+        const std::size_t group = word / kGroup, end = std::min((group + 1) * kGroup, m_counts.size());
+        for (std::size_t above = word + 1; above < end; ++above)
             sum += m_counts[above];
+        const std::size_t last = m_next / 64 / kGroup;
+        for (std::size_t above = group + 1; above <= last && above < m_groupCounts.size(); ++above)
+            sum += m_groupCounts[above];
         return sum;
     }
     void use(std::int32_t expert) {
@@ -46,17 +51,21 @@ public:
             m_expertAt[place] = -1;
             m_bits[place / 64] &= ~(std::uint64_t{1} << (place % 64));
             --m_counts[place / 64];
+            --m_groupCounts[place / 64 / kGroup];
         }
         at = static_cast<std::int32_t>(m_next);
         put(expert);
     }
 
 private:
+    static constexpr std::size_t kGroup = 16;  ///< words
+
     /// At the next place.
     void put(std::int32_t expert) {
         m_expertAt[m_next] = expert;
         m_bits[m_next / 64] |= std::uint64_t{1} << (m_next % 64);
         ++m_counts[m_next / 64];
+        ++m_groupCounts[m_next / 64 / kGroup];
         ++m_next;
     }
     void renumber() {
@@ -64,6 +73,7 @@ private:
             std::exchange(m_expertAt, std::vector<std::int32_t>(m_expertAt.size(), -1));
         std::ranges::fill(m_bits, 0);
         std::ranges::fill(m_counts, std::uint8_t{0});
+        std::ranges::fill(m_groupCounts, 0);
         m_next = 0;
         for (const std::int32_t expert : old) {
             if (expert < 0) continue;
@@ -72,10 +82,11 @@ private:
         }
     }
 
-    std::vector<std::int32_t> m_at;        ///< by expert; −1: not used yet
-    std::vector<std::int32_t> m_expertAt;  ///< by place; −1: nothing
-    std::vector<std::uint64_t> m_bits;     ///< by 64 places
-    std::vector<std::uint8_t> m_counts;    ///< bits that are set, by 64 places
+    std::vector<std::int32_t> m_at;           ///< by expert; −1: not used yet
+    std::vector<std::int32_t> m_expertAt;     ///< by place; −1: nothing
+    std::vector<std::uint64_t> m_bits;        ///< by 64 places
+    std::vector<std::uint8_t> m_counts;       ///< bits that are set, by 64 places
+    std::vector<std::int32_t> m_groupCounts;  ///< by kGroup times as many
     std::size_t m_next = 0;
 };
 

@@ -12,9 +12,9 @@ namespace expertscope {
 /// bytes, for replays). A step's layer looks up each of its experts once, then all of them are admitted in the order of
 /// their last use, and the least recently used leave: a stack algorithm, so that one pass tells every size.
 ///
-/// Plain equivalent: simulate the cache once for each size. O(n m / 64) byte additions for n lookups of m experts,
-/// one after another in memory, which up to tens of thousands of experts is less work than a tree. Source: Mattson,
-/// Gecsei, Slutz, Traiger (1970).
+/// Plain equivalent: simulate the cache once for each size. O(n · (16 + m/512)) additions of neighbouring counts for n
+/// lookups of m experts, which up to tens of thousands of experts is less work than a tree. Source: Mattson, Gecsei,
+/// Slutz, Traiger (1970).
 struct HitCurve {
     std::int64_t lookups = 0, decodeLookups = 0;
     std::int64_t firstUses = 0;            ///< miss at every size

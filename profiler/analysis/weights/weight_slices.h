@@ -62,7 +62,8 @@ public:
     }
 
 private:
-    static constexpr std::int64_t kPieceLength = 1024, kReadLength = 8 * kPieceLength;
+    /// Not a power of two: rows that lie a page apart would take one another's place in the first-level cache.
+    static constexpr std::int64_t kPieceLength = 960, kReadLength = 8 * kPieceLength;
 
     void readRaw(ExpertMatrix matrix, std::int64_t first, std::int64_t length) {
         for (std::size_t u = 0; u < m_units.size(); ++u) {
