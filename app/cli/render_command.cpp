@@ -20,6 +20,7 @@
 #include "views/base/session_model.h"
 #include "views/base/theme.h"
 #include "views/base/view.h"
+#include "views/base/window_style.h"
 
 namespace expertscope {
 namespace {
@@ -131,6 +132,7 @@ int render(const RenderArguments& arguments) {
     char name[] = "expertscope";
     char* argv[] = {name, nullptr};
     const QApplication application(argc, argv);
+    QApplication::setStyle(new WindowStyle);  // as the window's
     QApplication::setPalette(theme.palette());
 
     SessionModel session;

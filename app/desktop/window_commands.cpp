@@ -55,8 +55,9 @@ void MainWindow::addSessionCommands() {
 void MainWindow::addViewCommands() {
     int number = 0;
     for (ViewDock* dock : m_workspace->views()) {
+        // 1 to 9, and 0 for the tenth.
         const QList<QKeySequence> keys =
-            ++number <= 9 ? QList{QKeySequence(QString::number(number))} : QList<QKeySequence>{};
+            ++number <= 10 ? QList{QKeySequence(QString::number(number % 10))} : QList<QKeySequence>{};
         const QString name = dock->view().name();
         m_commands->add("view." + name, "Views", dock->view().title(), keys,
                         [this, name] { m_workspace->showView(name); });

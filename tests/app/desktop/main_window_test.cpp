@@ -49,7 +49,8 @@ private:
 
 std::vector<ViewEntry> plainViews() {
     std::vector<ViewEntry> views;
-    for (const char* name : {"overview", "experts", "timeline", "tokens"}) {
+    for (const char* name :
+         {"overview", "experts", "timeline", "tokens", "cache", "links", "norms", "diversity", "compare", "whatif"}) {
         views.push_back(
             {name, QString("View ") + name, [name](SessionModel& session, SelectionModel& selection, QWidget* parent) {
                  return new PlainView(name, session, selection, parent);
@@ -180,6 +181,8 @@ TEST_F(MainWindowTest, NumberKeysShowTheViews) {
     EXPECT_FALSE(window->workspace().views().front()->view().isVisible()) << "a view behind another tab rests";
     QTest::keyClick(window.get(), Qt::Key_1);
     EXPECT_EQ(window->workspace().currentView()->view().name(), "overview");
+    QTest::keyClick(window.get(), Qt::Key_0);
+    EXPECT_EQ(window->workspace().currentView()->view().name(), "whatif") << "the tenth";
 }
 
 TEST_F(MainWindowTest, TShowsTheTableTwinOfTheCurrentViewAndBack) {
