@@ -17,7 +17,6 @@
 #include "views/base/label_ticker.h"
 #include "views/base/lazy_table.h"
 #include "views/base/matrix_chart.h"
-#include "views/base/number_format.h"
 #include "views/base/session_model.h"
 #include "views/base/theme.h"
 
@@ -90,28 +89,29 @@ void DiversityView::makeControls() {
 
 void DiversityView::makeMaps() {
     for (std::size_t which = 0; which < m_maps.size(); ++which) {
-        m_maps[which] =
-            new MatrixChart(m_selection,
-                            {.matrix = [this, which]() -> const MatrixMap& { return m_model.map(which); },
-                             .describe = [this, which](MatrixMap::Cell cell) { return m_model.describe(which, cell); },
-                             .subject =
-                                 [this, which](MatrixMap::Cell cell) {
-                                     Selection what;
-                                     what.layer = LayerIndex(m_model.layer()->layer);
-                                     if (const auto expert = m_model.expertAt(which, cell.row))
-                                         what.expert = ExpertId(*expert);
-                                     return what;
-                                 },
-                             .marked =
-                                 [this](const Selection& selection) {
-                                     const bool here = m_model.layer() != nullptr;
-                                     return std::pair(here ? expertIn(selection, m_model.layer()->layer) : std::nullopt,
-                                                      std::optional<int>());
-                                 },
-                             .caption = [] { return tr("cosine"); },
-                             .scaleText = [](double value) { return numberText(value); }},
-                            this);
+        m_maps[which] = new MatrixChart(
+            m_selection,
+            {.matrix = [this, which]() -> const MatrixMap& { return m_model.map(which); },
+             .describe = [this, which](MatrixMap::Cell cell) { return m_model.describe(which, cell); },
+             .subject =
+                 [this, which](MatrixMap::Cell cell) {
+                     Selection what;
+                     what.layer = LayerIndex(m_model.layer()->layer);
+                     if (const auto expert = m_model.expertAt(which, cell.row)) what.expert = ExpertId(*expert);
+                     return what;
+                 },
+             .marked =
+                 [this](const Selection& selection) {
+                     const bool here = m_model.layer() != nullptr;
+                     return std::pair(here ? expertIn(selection, m_model.layer()->layer) : std::nullopt,
+                                      std::optional<int>());
+                 },
+             .caption = [] { return tr("cosine"); },
+             // Short: "0.00690" would reach the caption.
+             .scaleText = [](double value) { return QString::number(value, 'f', 3).replace('-', QChar(0x2212)); }},
+            this);
         m_maps[which]->heat()->setAxisLabels(tr("expert"), tr("expert"));
+        m_maps[which]->heat()->setMinimumWidth(150);  // four stand side by side
         // The router's bar is its own, the three matrices share one.
         m_maps[which]->heat()->scale()->setShown(which == 0 || which + 1 == m_maps.size());
         connect(m_maps[which], &MatrixChart::clicked, this, [this] { setFocus(Qt::MouseFocusReason); });
