@@ -111,6 +111,8 @@ void ExpertCache::start() {
                                          m_policyInfo.name, table)});
     m_step = StepIndex(-1);
     m_layer = LayerIndex(-1);
+    m_arena.populate();
+    if (m_low) m_low->arena.populate();
     m_planner.preload(m_commands);
     if (m_commands.empty()) return;
     execute(m_commands);

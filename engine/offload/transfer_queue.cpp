@@ -40,6 +40,8 @@ Arena::Arena(int slots, std::size_t slotBytes)
     m_memory = static_cast<std::byte*>(memory);
 }
 
+void Arena::populate() { ::madvise(m_memory, m_bytes, MADV_POPULATE_WRITE); }
+
 Arena::~Arena() { ::munmap(m_memory, m_bytes); }
 
 TransferQueue::TransferQueue(std::vector<SlotTier> tiers, std::optional<LinkSpec> link, const RecordSet& tell,

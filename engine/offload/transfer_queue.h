@@ -22,6 +22,9 @@ public:
     ~Arena();
     Arena(const Arena&) = delete;
     Arena& operator=(const Arena&) = delete;
+    /// Takes the memory from the system now, so that no transfer pays for the first touch of its slot. What the system
+    /// cannot do at once (Linux before 5.14) it does at that touch.
+    void populate();
     std::byte* slot(SlotIndex index) const { return m_memory + index.index() * m_slotBytes; }
 
 private:

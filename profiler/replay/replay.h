@@ -114,7 +114,7 @@ private:
     std::optional<PreparedData> m_prepared;
     NextUses m_next;
     LruCurve m_lru;
-    std::int64_t m_largest = 0;       ///< bytes of the largest expert
+    std::int64_t m_largest = 1;       ///< bytes of the largest expert; 1 where a recording says none
     std::int64_t m_decodeGroups = 0;  ///< layers of decode steps
     double m_residentSeconds = std::numeric_limits<double>::quiet_NaN();
 };

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/offload/transfer_queue.h"
 
+#include <algorithm>
+#include <vector>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "engine/base/error.h"
 #include "tests/engine/model/safetensors_writer.h"
@@ -188,6 +193,19 @@ TEST_F(TransferQueueTest, TellsASpanForEachTransferOnItsLane) {
         EXPECT_EQ(span.amount, m_store->expertBytes().count());
         EXPECT_LE(span.start, span.end);
     }
+}
+
+TEST(Arena, HasItsMemoryOnceItIsPopulated) {
+    constexpr std::size_t kSlot = 1U << 20U;
+    Arena arena(4, kSlot);
+    std::vector<unsigned char> there(4 * kSlot / static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)));
+    const auto pages = [&] {
+        EXPECT_EQ(::mincore(arena.slot(SlotIndex(0)), 4 * kSlot, there.data()), 0);
+        return std::ranges::count_if(there, [](unsigned char page) { return (page & 1U) != 0; });
+    };
+    EXPECT_EQ(pages(), 0);
+    arena.populate();
+    EXPECT_EQ(pages(), std::ssize(there));
 }
 
 }  // namespace
