@@ -9,10 +9,10 @@
 
 #include "views/base/draw_list.h"
 #include "views/base/legend_strip.h"
+#include "views/base/matrix_map.h"
 #include "views/base/selection.h"
 #include "views/base/table_model.h"
 #include "views/links/links_data.h"
-#include "views/base/matrix_map.h"
 
 namespace expertscope {
 
