@@ -29,7 +29,7 @@ struct ModelConfig {
     /// Sub-tokens that a token is split into around the experts, each of which is routed alone (Multi-Head MoE, arXiv
     /// 2404.15045): layers then have mlp.multi_head_layer.weight and mlp.merge_layer.weight [H, H]. 1: not split.
     std::int32_t subTokens = 1;
-    std::int32_t context = 0;      ///< max_position_embeddings
+    std::int32_t context = 0;  ///< max_position_embeddings
     bool normTopK = true;
     float normEps = 1e-6F;
     double ropeTheta = 10000;

@@ -49,8 +49,8 @@ std::unique_ptr<EvictionRule> makeEviction(std::string_view text);
 
 /// The name of the rule of a policy that evicts by a score of its own, whichever rule was asked for.
 inline constexpr std::string_view kOwnEviction = "own";
-/// The rule by which the policy evicts where `asked` was asked for: that one or kOwnEviction. Throws where a policy that
-/// has no rule of its own is asked for it.
+/// The rule by which the policy evicts where `asked` was asked for: that one or kOwnEviction. Throws where a policy
+/// that has no rule of its own is asked for it.
 std::string evictionUnder(std::string_view policy, std::string_view asked);
 
 }  // namespace expertscope

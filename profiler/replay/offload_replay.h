@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <optional>
 #include <set>
 #include <string>
@@ -81,7 +82,7 @@ private:
     SlotIndex slotOf(int access) const;
     /// Of the low-precision copy of an expert with so many.
     std::int64_t lowBytes(std::int64_t whole) const {
-        return static_cast<std::int64_t>(m_context.shape.lowRatio * static_cast<double>(whole) + 0.5);
+        return std::llround(m_context.shape.lowRatio * static_cast<double>(whole));
     }
 
     const RoutingTrace& m_trace;
