@@ -42,11 +42,14 @@ function(expertscope_room name)
   endif()
 endfunction()
 
-# expertscope_tests(NAME SOURCES … DEPENDS … [PRECOMPILE … | PRECOMPILED_BY TARGET]): the GoogleTest program es_NAME_tests, its cases
-# known to CTest. Without either word it shares GoogleTest's headers with the tests of engine/base.
+# expertscope_tests(NAME SOURCES … DEPENDS … [PRECOMPILE … | PRECOMPILED_BY TARGET] [TOGETHER N]): the GoogleTest program es_NAME_tests,
+# its cases known to CTest. Without a word on headers it shares GoogleTest's with the tests of engine/base.
 function(expertscope_tests name)
-  cmake_parse_arguments(ARG "" "PRECOMPILED_BY" "SOURCES;DEPENDS;PRECOMPILE" ${ARGN})
+  cmake_parse_arguments(ARG "" "PRECOMPILED_BY;TOGETHER" "SOURCES;DEPENDS;PRECOMPILE" ${ARGN})
   add_executable(es_${name}_tests ${ARG_SOURCES})
+  if(ARG_TOGETHER)
+    set_target_properties(es_${name}_tests PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${ARG_TOGETHER})
+  endif()
   target_link_libraries(es_${name}_tests PRIVATE ${ARG_DEPENDS} GTest::gmock GTest::gtest_main)
   if(ARG_PRECOMPILED_BY)
     target_precompile_headers(es_${name}_tests REUSE_FROM ${ARG_PRECOMPILED_BY})

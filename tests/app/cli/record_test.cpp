@@ -33,7 +33,7 @@ protected:
     }
     nlohmann::json info() const { return runProgram({"info", m_session, "--json"}).json()["runs"][0]; }
 
-    const TemporaryFolder m_folder;
+    const expertscope::TemporaryFolder m_folder;
     const std::string m_session = m_folder / "s.esdb";
 };
 
