@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "storage/analysis_results.h"
 
+#include "storage/added_table.h"
 #include "storage/session_errors.h"
 #include "storage/session_open.h"
 #include "storage/sqlite_db.h"
@@ -24,12 +25,7 @@ CREATE TABLE IF NOT EXISTS analysis(
 }  // namespace
 
 void keepAnalysis(const std::filesystem::path& session, const AnalysisKey& key, const StoredAnalysis& result) {
-    try {
-        Database database(session, OpenMode::Existing);
-        checkFormat(database, session);
-        database.execute("PRAGMA busy_timeout=10000");
-        Transaction transaction(database, "BEGIN IMMEDIATE");
-        database.execute(kAnalysisSql);
+    writeAddedTable(session, kAnalysisSql, [&](Database& database) {
         Statement row(
             database.handle(),
             "INSERT OR REPLACE INTO analysis VALUES(?, ?, ?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), ?, ?, ?)");
@@ -40,8 +36,7 @@ void keepAnalysis(const std::filesystem::path& session, const AnalysisKey& key, 
         row.bindText(5, result.columns);
         row.bindText(6, result.rows);
         row.run();
-        transaction.commit();
-    } catch (const SqliteError& error) { throwWriteError(error, session); }
+    });
 }
 
 std::optional<StoredAnalysis> keptAnalysis(const std::filesystem::path& session, const AnalysisKey& key) {

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "storage/added_table.h"
 #include "storage/session_errors.h"
 #include "storage/session_open.h"
 #include "storage/sqlite_db.h"
@@ -51,12 +52,7 @@ std::vector<double> unpacked(std::string_view bytes) {
 }  // namespace
 
 void keepDeepArrays(const std::filesystem::path& session, RunId run, std::span<const DeepArray> arrays) {
-    try {
-        Database database(session, OpenMode::Existing);
-        checkFormat(database, session);
-        database.execute("PRAGMA busy_timeout=10000");
-        Transaction transaction(database, "BEGIN IMMEDIATE");
-        database.execute(kDeepArraySql);
+    writeAddedTable(session, kDeepArraySql, [&](Database& database) {
         Statement old(database.handle(), "DELETE FROM deep_array WHERE run_id=?");
         old.bind(1, run.value());
         old.run();
@@ -71,8 +67,7 @@ void keepDeepArrays(const std::filesystem::path& session, RunId run, std::span<c
             row.bindBlob(6, bytes);
             row.run();
         }
-        transaction.commit();
-    } catch (const SqliteError& error) { throwWriteError(error, session); }
+    });
 }
 
 bool holdsDeepArrays(const std::filesystem::path& session, RunId run) {

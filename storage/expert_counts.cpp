@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "storage/expert_counts.h"
 
+#include "storage/added_table.h"
 #include "storage/session_errors.h"
 #include "storage/sqlite_db.h"
 
@@ -21,12 +22,7 @@ CREATE TABLE IF NOT EXISTS expert_count(
 }  // namespace
 
 void writeExpertCounts(const std::filesystem::path& session, RunId run, std::span<const ExpertCount> counts) {
-    try {
-        Database database(session, OpenMode::Existing);
-        checkFormat(database, session);
-        database.execute("PRAGMA busy_timeout=10000");
-        Transaction transaction(database, "BEGIN IMMEDIATE");
-        database.execute(kExpertCountSql);
+    writeAddedTable(session, kExpertCountSql, [&](Database& database) {
         Statement row(database.handle(), "INSERT INTO expert_count VALUES(?, ?, ?, ?, ?)");
         for (const ExpertCount& count : counts) {
             row.bind(1, run.value());
@@ -36,8 +32,7 @@ void writeExpertCounts(const std::filesystem::path& session, RunId run, std::spa
             row.bind(5, count.count);
             row.run();
         }
-        transaction.commit();
-    } catch (const SqliteError& error) { throwWriteError(error, session); }
+    });
 }
 
 namespace {
