@@ -7,6 +7,9 @@
 
 namespace expertscope {
 
+/// Pixels of a digit in the plot font, on the safe side.
+inline constexpr double kDigitWidth = 7.2;
+
 /// Pixels that one unit of an axis takes; 0 where nothing is visible.
 double pixelsPerUnitX(const Viewport& viewport);
 double pixelsPerUnitY(const Viewport& viewport);

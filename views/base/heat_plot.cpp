@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "views/base/draw_marks.h"
 #include "views/base/number_format.h"
 #include "views/base/plot_style.h"
 #include "views/base/theme.h"
@@ -12,9 +13,8 @@ namespace expertscope {
 
 namespace {
 
-constexpr double kDigitWidth = 7.2;  // pixels of a digit in the plot font, on the safe side
-constexpr double kLabelGap = 8;      // pixels between two labels
-constexpr double kBesideMap = 60;    // pixels that the value axis takes
+constexpr double kLabelGap = 8;    // pixels between two labels
+constexpr double kBesideMap = 60;  // pixels that the value axis takes
 
 /// The smallest of 1, 2, 5, 10, 20, 50… that is not below `least`.
 double niceStep(double least) {

@@ -12,7 +12,6 @@
 namespace expertscope {
 namespace {
 
-constexpr double kDigitWidth = 7.2;  // pixels of a digit in the plot font, on the safe side
 constexpr double kLabelHeight = 13;  // pixels a row needs for a number
 
 }  // namespace

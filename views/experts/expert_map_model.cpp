@@ -15,7 +15,6 @@ namespace expertscope {
 namespace {
 
 constexpr double kNoData = std::numeric_limits<double>::quiet_NaN();
-constexpr double kDigitWidth = 6.5;  // pixels of a digit in the plot font, on the safe side
 constexpr double kLabelHeight = 13;  // pixels a row needs for a number
 
 QRectF cellBox(int expert, int layer) { return {static_cast<double>(expert), static_cast<double>(layer), 1, 1}; }
@@ -141,7 +140,7 @@ DrawList ExpertMapModel::map(const Viewport& viewport, const Theme& theme) const
             const QString text =
                 measureShortText(m_measure, values[static_cast<std::size_t>(layer * columns + expert)]);
             if (text.isEmpty()) continue;
-            if (kDigitWidth * static_cast<double>(text.size()) + 3 > pixelsPerUnitX(viewport)) return list;
+            if (kDigitWidth * static_cast<double>(text.size()) + 4 > pixelsPerUnitX(viewport)) return list;
             labels.push_back({cellBox(expert, layer).center(), text, readableOn(QColor(image.pixel(expert, layer))),
                               Qt::AlignHCenter | Qt::AlignVCenter});
         }
