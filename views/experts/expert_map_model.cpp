@@ -121,12 +121,16 @@ DrawList ExpertMapModel::map(const Viewport& viewport, const Theme& theme) const
     const auto [low, high] = scale();
     QImage image(columns, layers(), QImage::Format_RGB32);
     std::vector<double> values(static_cast<std::size_t>(columns) * static_cast<std::size_t>(layers()), kNoData);
+    const auto at = [&](std::int32_t layer, int column) -> double& {
+        return values[static_cast<std::size_t>(layer) * static_cast<std::size_t>(columns) +
+                      static_cast<std::size_t>(column)];
+    };
     for (std::int32_t layer = 0; layer < layers(); ++layer) {
         for (int column = 0; column < columns; ++column) {
             double most = kNoData;
             for (int e = column * group; e < std::min(experts(), (column + 1) * group); ++e)
                 most = std::fmax(most, value({LayerIndex{layer}, ExpertId{e}}));
-            values[static_cast<std::size_t>(layer * columns + column)] = most;
+            at(layer, column) = most;
             image.setPixel(column, layer, theme.sequential((most - low) / (high - low)));
         }
     }
@@ -137,8 +141,7 @@ DrawList ExpertMapModel::map(const Viewport& viewport, const Theme& theme) const
     std::vector<DrawText> labels;
     for (std::int32_t layer = 0; layer < layers(); ++layer) {
         for (std::int32_t expert = 0; expert < experts(); ++expert) {
-            const QString text =
-                measureShortText(m_measure, values[static_cast<std::size_t>(layer * columns + expert)]);
+            const QString text = measureShortText(m_measure, at(layer, expert));
             if (text.isEmpty()) continue;
             if (kDigitWidth * static_cast<double>(text.size()) + 4 > pixelsPerUnitX(viewport)) return list;
             labels.push_back({cellBox(expert, layer).center(), text, readableOn(QColor(image.pixel(expert, layer))),
