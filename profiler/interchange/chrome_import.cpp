@@ -46,6 +46,21 @@ std::optional<Enum> fromWord(const std::string& text, int count) {
     return std::nullopt;
 }
 
+/// What joins the two halves of an asynchronous event: nestable ones (b, e) by category, scope and id, older ones (S,
+/// F) by their name too. Ids are those of a process, unless they say that they are global.
+std::string asyncKey(const json& event, bool nestable) {
+    std::string id = word(event, "id"), process = word(event, "pid");
+    if (const auto id2 = event.find("id2"); id2 != event.end() && id2->is_object()) {
+        id = "2" + word(*id2, "local");
+        if (id2->contains("global")) {
+            id = "g" + word(*id2, "global");
+            process.clear();
+        }
+    }
+    const std::string name = nestable ? "b" : "S" + word(event, "name");
+    return fmt::format("{}\n{}\n{}\n{}\n{}", name, process, word(event, "cat"), word(event, "scope"), id);
+}
+
 class ChromeEvents {
 public:
     explicit ChromeEvents(const std::filesystem::path& file) : m_file(file) {}
@@ -118,11 +133,10 @@ void ChromeEvents::take(const json& event, std::int64_t number) {
         begin(word(event, "pid") + '\n' + word(event, "tid"), event);
     } else if (phase == "E") {
         end(word(event, "pid") + '\n' + word(event, "tid"), event, trackOf(event));
-    } else if (phase == "b") {
-        begin("b\n" + word(event, "pid") + '\n' + word(event, "cat") + '\n' + word(event, "id"), event);
-    } else if (phase == "e") {
-        end("b\n" + word(event, "pid") + '\n' + word(event, "cat") + '\n' + word(event, "id"), event,
-            m_timeline.track(word(event, "pid"), "", LaneRole::Ranges));
+    } else if (phase == "b" || phase == "S") {
+        begin(asyncKey(event, phase == "b"), event);
+    } else if (phase == "e" || phase == "F") {
+        end(asyncKey(event, phase == "e"), event, m_timeline.track(word(event, "pid"), "", LaneRole::Ranges));
     } else if (phase == "i" || phase == "I" || phase == "R") {
         const std::int64_t at = time(event, "ts");
         add(event, at, at, trackOf(event));
@@ -254,12 +268,16 @@ ImportedRun ChromeEvents::write(const std::filesystem::path& session, const Json
         unended += static_cast<std::int64_t>(open.size());
     if (unended > 0)
         notes.push_back(fmt::format("{} begins or ends of ranges without their other half were left out.", unended));
-    for (const auto& [phase, count] : m_passedOver)
-        if (phase != "token")
-            notes.push_back(
-                fmt::format("{} events of phase '{}' (counters, flows, samples) have no place in a timeline "
-                            "here and were left out.",
-                            count, phase));
+    std::int64_t passedOver = 0;
+    std::string phases;
+    for (const auto& [phase, count] : m_passedOver) {
+        if (phase == "token") continue;
+        passedOver += count;
+        phases += fmt::format("{}{} of phase '{}'", phases.empty() ? "" : ", ", count, phase);
+    }
+    if (passedOver > 0)
+        notes.push_back(fmt::format(
+            "{} events that are no ranges (counters, flows, samples, objects) were left out: {}.", passedOver, phases));
     RunDescription run;
     run.model.name = options.modelName.empty() ? m_file.stem().string() : options.modelName;
     run.model.path = m_file.string();

@@ -58,6 +58,7 @@ public:
             step(op);
         }
         if (m_stack.size() != 1 || m_stack.back()->kind == Kind::Mark) refuse("ends with more or less than one value");
+        m_out->m_size = m_at;
         return m_stack.back();
     }
 
@@ -366,9 +367,12 @@ void PickleMachine::persistent() {
         refuse("refers to something that is no storage of a tensor");
     const std::optional<TensorType> type = storageType(parts[1]->text);
     if (!type) refuse("refers to a storage of no known type");
+    // PyTorch before 1.6 could save a part of a storage under a number of its own.
+    if (parts.size() > 5 && !parts[5]->is(Kind::None)) refuse("refers to a part of a storage");
     PickleNode& storage = push(Kind::Storage);
     storage.text = parts[2]->text;
     storage.tensor.type = *type;
+    m_out->m_storages.emplace(storage.text, *type);
 }
 
 void PickleMachine::reduce() {

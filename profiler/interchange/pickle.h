@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,11 +47,17 @@ public:
     /// Throws BadInputError naming `name` and the byte.
     Unpickled(std::string_view pickle, std::string name);
     const PickleNode& root() const { return *m_root; }
+    /// Bytes of the pickle; more may follow it.
+    std::size_t size() const { return m_size; }
+    /// The storages that it refers to, by their numbers, with the type of their values.
+    const std::map<std::string, TensorType>& storages() const { return m_storages; }
 
 private:
     friend class PickleMachine;
     std::deque<PickleNode> m_nodes;
     const PickleNode* m_root = nullptr;
+    std::size_t m_size = 0;
+    std::map<std::string, TensorType> m_storages;
 };
 
 }  // namespace expertscope

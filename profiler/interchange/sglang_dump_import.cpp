@@ -183,9 +183,13 @@ ImportedRun importSglangDump(const std::filesystem::path& file, const std::files
     if (const PickleNode* count = dump.root().find("logical_count"); count && count->is(Kind::Tensor))
         return importStatistics(dump, count->tensor, model, session, options);
     const PickleNode* records = recordsOf(dump);
-    if (!records || records->items.empty())
+    if (!records)
         dump.refuse(
             "holds neither logical_count nor records, so it is no dump of SGLang's expert distribution recorder");
+    if (records->items.empty())
+        throw BadInputError(fmt::format(
+            "{} holds no record, as a dump does when nothing ran since the last one: dump again after some requests.",
+            file.string()));
     if (!records->items.front()->find("topk_ids_of_layer"))
         return importPasses(dump, *records, model, session, options);
     return importRouting([&] { return std::make_unique<SglangDumpRows>(file); }, session, options);

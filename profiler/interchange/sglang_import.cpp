@@ -27,6 +27,11 @@ protected:
         const auto choices = response.find("choices");
         if (choices == response.end() || !choices->is_array()) refuseThis("has neither meta_info nor choices");
         const auto usage = response.find("usage");
+        // Older versions tell it with each choice, newer ones that of the first choice beside them.
+        if (const auto extension = response.find("sglext"); extension != response.end()) {
+            tellCompletion(*extension, usage != response.end() ? *usage : json(), choices->size());
+            return;
+        }
         for (const json& choice : *choices) {
             const json* told = &choice;
             if (choice.is_object() && choice.contains("sgl_ext")) told = &choice["sgl_ext"];
@@ -35,7 +40,8 @@ protected:
     }
 
 private:
-    void tellCompletion(const json& told, const json& counts) {
+    /// `told` holds the routing of one of `choices` completions, `counts` the numbers of their tokens.
+    void tellCompletion(const json& told, const json& counts, std::size_t choices = 1) {
         if (!told.is_object()) refuseThis("has a choice that is no object");
         const auto routed = told.find("routed_experts");
         if (routed == told.end() || routed->is_null()) return;
@@ -45,8 +51,20 @@ private:
         const std::int64_t completion = countIn(counts, "completion_tokens");
         if (prompt < 0 || completion < 0)
             refuseThis("does not say prompt_tokens and completion_tokens, without which its routing has no shape");
-        const std::int64_t start = std::max<std::int64_t>(countIn(told, "routed_experts_start_len"), 0);
-        ExpertArray experts = shapeOf(bytes, prompt + completion - 1 - start);
+        std::int64_t start = std::max<std::int64_t>(countIn(told, "routed_experts_start_len"), 0);
+        std::int64_t tokens = prompt + completion - 1 - start;
+        if (m_layers != 0 && m_topK != 0) {
+            // A request may have asked for a later start, which the response does not repeat; and several completions
+            // are counted as one.
+            tokens = static_cast<std::int64_t>(bytes.size()) / (std::int64_t{4} * m_layers * m_topK);
+            if (choices <= 1) start = prompt + completion - 1 - tokens;
+        } else if (choices > 1) {
+            refuseThis("counts the tokens of several completions together (give both --layers N and --top-k N)");
+        }
+        if (start < 0 || (choices > 1 && prompt > tokens))
+            refuseThis(fmt::format("routes {} tokens, which its {} of the prompt and {} generated are not", tokens,
+                                   prompt, completion));
+        ExpertArray experts = shapeOf(bytes, tokens);
         for (std::size_t at = 0; at < bytes.size(); at += 4)
             experts.values.push_back(static_cast<std::int32_t>(littleEndian(bytes, at, 4)));
         tell(std::move(experts), std::max<std::int64_t>(prompt - start, 0), start, {});
@@ -75,7 +93,8 @@ private:
 }  // namespace
 
 bool isSglangResponse(const FileHead& head) {
-    return head.holds("\"routed_experts\"") && (head.holds("\"meta_info\"") || head.holds("\"sgl_ext\""));
+    return head.holds("\"routed_experts\"") &&
+           (head.holds("\"meta_info\"") || head.holds("\"sgl_ext\"") || head.holds("\"sglext\""));
 }
 
 ImportedRun importSglang(const std::filesystem::path& file, const std::filesystem::path& session,

@@ -2,6 +2,10 @@
 #include "profiler/interchange/torch_file.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
+#include <fstream>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -14,7 +18,6 @@ namespace {
 constexpr std::int64_t kLargestPickle = std::int64_t{1} << 30;
 constexpr std::int64_t kLargestStorage = std::int64_t{1} << 33;
 
-/// Bytes of a value of a whole-number type; 0 for others.
 std::size_t widthOf(TensorType type) {
     switch (type) {
         case TensorType::Int8:
@@ -22,19 +25,47 @@ std::size_t widthOf(TensorType type) {
         case TensorType::Bool:
             return 1;
         case TensorType::Int16:
+        case TensorType::Float16:
+        case TensorType::BFloat16:
             return 2;
         case TensorType::Int32:
+        case TensorType::Float32:
             return 4;
         case TensorType::Int64:
+        case TensorType::Float64:
             return 8;
-        default:
-            return 0;
     }
+    return 0;
 }
 
-std::int64_t valueAt(std::string_view bytes, std::size_t at, TensorType type) {
+bool isReal(TensorType type) {
+    return type == TensorType::Float16 || type == TensorType::BFloat16 || type == TensorType::Float32 ||
+           type == TensorType::Float64;
+}
+
+double halfValue(std::uint64_t bits) {
+    const auto exponent = static_cast<int>(bits >> 10U & 31U);
+    const auto fraction = static_cast<double>(bits & 1023U);
+    const double sign = (bits >> 15U) != 0 ? -1.0 : 1.0;
+    if (exponent == 31) return std::numeric_limits<double>::quiet_NaN();  // infinite ones are no counts either
+    return sign * (exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024.0 + fraction, exponent - 25));
+}
+
+double realAt(std::uint64_t raw, TensorType type) {
+    if (type == TensorType::Float16) return halfValue(raw);
+    if (type == TensorType::Float64) return std::bit_cast<double>(raw);
+    return std::bit_cast<float>(static_cast<std::uint32_t>(type == TensorType::BFloat16 ? raw << 16U : raw));
+}
+
+/// The value of a whole number of any type; nothing where it has a fraction or more than 53 bits.
+std::optional<std::int64_t> valueAt(std::string_view bytes, std::size_t at, TensorType type) {
     const std::size_t width = widthOf(type);
     const std::uint64_t raw = littleEndian(bytes, at, width);
+    if (isReal(type)) {
+        const double value = realAt(raw, type);
+        if (!(std::abs(value) <= 9007199254740992.0) || value != std::trunc(value)) return std::nullopt;
+        return static_cast<std::int64_t>(value);
+    }
     if (type == TensorType::Uint8 || type == TensorType::Bool) return static_cast<std::int64_t>(raw);
     const std::size_t unused = 64 - 8 * width;
     return static_cast<std::int64_t>(raw << unused) >> unused;
@@ -48,35 +79,90 @@ std::string readAll(std::istream& in, std::int64_t size) {
     return bytes;
 }
 
+/// How the first of the pickles that torch.save wrote before its files were ZIPs ends: a number of its own.
+constexpr std::string_view kSequenceMark("\x8a\x0al\xfc\x9c\x46\xf9 j\xa8P\x19.", 13);
+
+/// Where that pickle ends; 0 where the bytes begin with another.
+std::size_t endOfMark(std::string_view head) {
+    const std::size_t mark = head.substr(0, 32).find(kSequenceMark);
+    return head.starts_with('\x80') && mark != std::string_view::npos ? mark + kSequenceMark.size() : 0;
+}
+
 }  // namespace
 
 bool isTorchFile(std::string_view head) {
-    return beginsAsZip(head) && head.find("/data.pkl") != std::string_view::npos;
+    return (beginsAsZip(head) && head.find("/data.pkl") != std::string_view::npos) || endOfMark(head) != 0;
 }
 
-TorchFile::TorchFile(const std::filesystem::path& file) : m_file(file), m_zip(file) {
+TorchFile::TorchFile(const std::filesystem::path& file) : m_file(file) {
+    std::string head(64, '\0');
+    std::ifstream in(file, std::ios::binary);
+    in.read(head.data(), static_cast<std::streamsize>(head.size()));
+    if (endOfMark(head) != 0)
+        openSequence();
+    else
+        openZip();
+}
+
+void TorchFile::openZip() {
+    m_zip.emplace(m_file);
     const auto pickle =
-        std::ranges::find_if(m_zip.entries(), [](const ZipEntry& entry) { return entry.name.ends_with("/data.pkl"); });
-    if (pickle == m_zip.entries().end()) refuse("holds no data.pkl, so it is no file of torch.save");
+        std::ranges::find_if(m_zip->entries(), [](const ZipEntry& entry) { return entry.name.ends_with("/data.pkl"); });
+    if (pickle == m_zip->entries().end()) refuse("holds no data.pkl, so it is no file of torch.save");
     m_root = pickle->name.substr(0, pickle->name.size() - std::string_view("data.pkl").size());
     if (pickle->size > kLargestPickle) refuse(fmt::format("has a pickle of {} bytes", pickle->size));
-    if (const ZipEntry* order = m_zip.find(m_root + "byteorder"); order && order->size < 64) {
-        if (readAll(*m_zip.open(*order), order->size) != "little") refuse("was saved on a big-endian machine");
+    if (const ZipEntry* order = m_zip->find(m_root + "byteorder"); order && order->size < 64) {
+        if (readAll(*m_zip->open(*order), order->size) != "little") refuse("was saved on a big-endian machine");
     }
-    const std::string bytes = readAll(*m_zip.open(*pickle), pickle->size);
+    const std::string bytes = readAll(*m_zip->open(*pickle), pickle->size);
     m_pickle = std::make_unique<Unpickled>(bytes, m_file.string());
+}
+
+void TorchFile::openSequence() {
+    const auto size = static_cast<std::int64_t>(std::filesystem::file_size(m_file));
+    if (size > kLargestPickle) refuse(fmt::format("has {} bytes in the format of before PyTorch 1.6", size));
+    std::ifstream in(m_file, std::ios::binary);
+    m_whole = readAll(in, size);
+    std::size_t at = endOfMark(m_whole);
+    const auto next = [&] {
+        auto pickle = std::make_unique<Unpickled>(std::string_view(m_whole).substr(at), m_file.string());
+        at += pickle->size();
+        return pickle;
+    };
+    next();  // the version of the format: there was one
+    if (const PickleNode* order = next()->root().find("little_endian"); order && order->integer == 0)
+        refuse("was saved on a big-endian machine");
+    m_pickle = next();
+    const std::unique_ptr<Unpickled> numbers = next();
+    for (const PickleNode* number : numbers->root().items) {
+        const auto type = m_pickle->storages().find(number->text);
+        if (type == m_pickle->storages().end()) refuse("lists a storage that no tensor has");
+        if (m_whole.size() - at < 8) refuse("ends before its storages do");
+        const std::uint64_t values = littleEndian(m_whole, at, 8);
+        at += 8;
+        const std::size_t width = widthOf(type->second);
+        if (values > (m_whole.size() - at) / width) refuse("ends before its storages do");
+        m_storageAt[number->text] = {at, static_cast<std::size_t>(values) * width};
+        at += static_cast<std::size_t>(values) * width;
+    }
 }
 
 void TorchFile::refuse(const std::string& what) const {
     throw BadInputError(fmt::format("{} {}: save or copy the file again.", m_file.string(), what));
 }
 
-const std::string& TorchFile::storage(const std::string& number) {
+std::string_view TorchFile::storage(const PickledTensor& tensor) {
+    const std::string& number = tensor.storage;
+    if (!m_zip) {
+        const auto part = m_storageAt.find(number);
+        if (part == m_storageAt.end()) refuse(fmt::format("lacks the storage {} of a tensor", number));
+        return std::string_view(m_whole).substr(part->second.offset, part->second.size);
+    }
     if (m_hasStorage && m_storageNumber == number) return m_storage;
-    const ZipEntry* entry = m_zip.find(m_root + "data/" + number);
+    const ZipEntry* entry = m_zip->find(m_root + "data/" + number);
     if (!entry) refuse(fmt::format("lacks the storage {} of a tensor", number));
     if (entry->size > kLargestStorage) refuse(fmt::format("has a storage of {} bytes", entry->size));
-    m_storage = readAll(*m_zip.open(*entry), entry->size);
+    m_storage = readAll(*m_zip->open(*entry), entry->size);
     if (static_cast<std::int64_t>(m_storage.size()) != entry->size)
         refuse(fmt::format("has a storage {} that is cut off", number));
     m_storageNumber = number;
@@ -86,8 +172,7 @@ const std::string& TorchFile::storage(const std::string& number) {
 
 std::vector<std::int64_t> TorchFile::integers(const PickledTensor& tensor) {
     const std::size_t width = widthOf(tensor.type);
-    if (width == 0) refuse("has a tensor of fractions where whole numbers belong");
-    const std::string& bytes = storage(tensor.storage);
+    const std::string_view bytes = storage(tensor);
     const auto stored = static_cast<std::int64_t>(bytes.size() / width);
     if (tensor.offset > stored) refuse("has a tensor that begins beyond its storage");
     std::int64_t count = 1, last = tensor.offset;
@@ -106,7 +191,9 @@ std::vector<std::int64_t> TorchFile::integers(const PickledTensor& tensor) {
     std::vector<std::int64_t> index(tensor.shape.size(), 0);
     std::int64_t at = tensor.offset;
     for (std::int64_t i = 0; i < count; ++i) {
-        values.push_back(valueAt(bytes, static_cast<std::size_t>(at) * width, tensor.type));
+        const std::optional<std::int64_t> value = valueAt(bytes, static_cast<std::size_t>(at) * width, tensor.type);
+        if (!value) refuse("has a tensor of fractions where whole numbers belong");
+        values.push_back(*value);
         for (std::size_t d = index.size(); d-- > 0;) {
             at += tensor.strides[d];
             if (++index[d] < tensor.shape[d]) break;

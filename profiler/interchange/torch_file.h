@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,28 +14,36 @@
 
 namespace expertscope {
 
-/// A file of torch.save (a ZIP with `NAME/data.pkl` and one entry a storage), read as data; see Unpickled. The storage
-/// read last stays in memory.
+/// A file of torch.save, read as data; see Unpickled. It is a ZIP with `NAME/data.pkl` and one entry a storage, of
+/// which the one read last stays in memory, or, as before PyTorch 1.6, five pickles (a mark, version, machine, object,
+/// storages' numbers) and the storages in that order, each after the number of its values; such a file is held whole.
 class TorchFile {
 public:
     /// Throws BadInputError naming file and byte, also where the pickle holds anything but data.
     explicit TorchFile(const std::filesystem::path& file);
 
     const PickleNode& root() const { return m_pickle->root(); }
-    /// Values [index] of the first dimension on, of a tensor of whole numbers, in C order; of a tensor without
-    /// dimensions its value. Throws BadInputError where they lie outside their storage.
+    /// Values [index] of the first dimension on, of a tensor of whole numbers of any type, in C order; of a tensor
+    /// without dimensions its value. Throws BadInputError where they lie outside their storage or have fractions.
     std::vector<std::int64_t> integers(const PickledTensor& tensor);
     [[noreturn]] void refuse(const std::string& what) const;
 
 private:
-    const std::string& storage(const std::string& number);
+    struct Part {
+        std::size_t offset = 0, size = 0;
+    };
+    void openZip();
+    void openSequence();
+    std::string_view storage(const PickledTensor& tensor);
 
     std::filesystem::path m_file;
-    ZipFile m_zip;
+    std::optional<ZipFile> m_zip;
     std::string m_root;  ///< folder of all entries, with its slash
     std::unique_ptr<Unpickled> m_pickle;
     std::string m_storageNumber, m_storage;
     bool m_hasStorage = false;
+    std::string m_whole;                      ///< the file, where it is no ZIP
+    std::map<std::string, Part> m_storageAt;  ///< in m_whole, by number
 };
 
 /// Whether the bytes begin as a file of torch.save does.

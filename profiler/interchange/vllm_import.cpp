@@ -33,8 +33,10 @@ protected:
         for (const json& choice : *choices) {
             if (!choice.is_object()) refuseThis("has a choice that is no object");
             const ExpertArray experts = arrayIn(choice, "routed_experts");
-            if (!experts.empty())
-                tellChoice(response, choice, prompt, experts, usage != response.end() ? *usage : json(), first);
+            json counts = usage != response.end() ? *usage : json();
+            // Those of several completions are added up.
+            if (choices->size() > 1 && counts.is_object()) counts.erase("completion_tokens");
+            if (!experts.empty()) tellChoice(response, choice, prompt, experts, counts, first);
             first = false;
         }
     }
@@ -75,13 +77,19 @@ private:
         const std::int64_t completionTokens = countIn(usage, "completion_tokens");
         if (prompt.empty() && promptTokens < 0 && !promptIds.empty())
             promptTokens = static_cast<std::int64_t>(promptIds.size());
-        // Without a prompt of its own the array holds the whole sequence, unless it is no longer than the completion.
-        const bool whole = prompt.empty() && promptTokens >= 0 && generated.tokens >= promptTokens &&
-                           (completionTokens < 0 || generated.tokens > completionTokens || promptTokens == 0);
+        // Without a prompt of its own the array holds the whole sequence but its last token, which was never run, or is
+        // no longer than the completion. A request may leave out the prompt's beginning (routed_experts_prompt_start),
+        // which the response does not repeat.
+        const bool longer = completionTokens < 0 || generated.tokens > completionTokens || promptTokens == 0;
+        const std::int64_t leftOut =
+            prompt.empty() && promptTokens > 0 && completionTokens >= 0 && longer
+                ? std::max<std::int64_t>(promptTokens + completionTokens - 1 - generated.tokens, 0)
+                : 0;
+        const bool whole = prompt.empty() && promptTokens >= 0 && generated.tokens >= promptTokens - leftOut && longer;
         if (prompt.empty() && promptTokens < 0) missPhases();
         if (!prompt.empty() && (prompt.layers != generated.layers || prompt.k != generated.k))
             refuseThis("routes its prompt through another number of layers or experts than its completion");
-        const std::int64_t before = !prompt.empty() ? prompt.tokens : std::max<std::int64_t>(promptTokens, 0);
+        const std::int64_t before = !prompt.empty() ? prompt.tokens : std::max<std::int64_t>(promptTokens - leftOut, 0);
         ExpertArray all = generated;
         if (first && !prompt.empty()) {
             all = prompt;
@@ -94,9 +102,12 @@ private:
         }
         const bool hasPrompt = first && (whole || !prompt.empty());
         std::vector<std::int64_t> ids = hasPrompt ? promptIds : std::vector<std::int64_t>{};
-        if (hasPrompt) ids.resize(static_cast<std::size_t>(before), -1);
+        if (hasPrompt) {
+            ids.resize(static_cast<std::size_t>(leftOut + before), -1);
+            ids.erase(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(leftOut));
+        }
         ids.insert(ids.end(), generatedIds.begin(), generatedIds.end());
-        tell(std::move(all), hasPrompt ? before : 0, hasPrompt ? 0 : before, std::move(ids));
+        tell(std::move(all), hasPrompt ? before : 0, hasPrompt ? leftOut : before, std::move(ids));
     }
 };
 
@@ -105,7 +116,8 @@ private:
 bool isVllmResponse(const FileHead& head) {
     const std::size_t first = head.bytes.find_first_not_of(" \t\r\n");
     if (first == std::string::npos || (head.bytes[first] != '{' && head.bytes[first] != '[')) return false;
-    return head.holds("routed_experts\"") && !head.holds("\"meta_info\"") && !head.holds("\"sgl_ext\"");
+    return head.holds("routed_experts\"") && !head.holds("\"meta_info\"") && !head.holds("\"sgl_ext\"") &&
+           !head.holds("\"sglext\"");
 }
 
 ImportedRun importVllm(const std::filesystem::path& file, const std::filesystem::path& session,

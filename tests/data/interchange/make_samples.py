@@ -95,6 +95,9 @@ def responses() -> None:
     late = text64(dense[2:].astype("<i4").tobytes())
     write_json("sglang_chat.json", {"model": "org/Some-MoE", "usage": usage, "choices": [
         {"index": 0, "message": {"content": "x"}, "sgl_ext": {"routed_experts": late, "routed_experts_start_len": 2}}]})
+    # Newer servers tell the first completion's beside the choices.
+    write_json("sglang_beside.json", {"model": "org/Some-MoE", "usage": usage, "sglext": {"routed_experts": raw},
+                                      "choices": [{"index": 0, "text": "x"}]})
 
 
 def megatron() -> None:
@@ -186,16 +189,17 @@ def tensor(array: np.ndarray) -> Tensor:
 
 
 class TorchPickler(pickle.Pickler):
-    def __init__(self, out: io.BytesIO) -> None:
+    def __init__(self, out: io.BytesIO, *more: object) -> None:
         super().__init__(out, protocol=2)
         self.storages: list[Storage] = []
+        self.more = more
 
     def persistent_id(self, obj: object) -> object:
         if not isinstance(obj, Storage):
             return None
         if obj not in self.storages:
             self.storages.append(obj)
-        return ("storage", STORAGES[obj.array.dtype], str(self.storages.index(obj)), "cpu", obj.array.size)
+        return ("storage", STORAGES[obj.array.dtype], str(self.storages.index(obj)), "cpu", obj.array.size, *self.more)
 
 
 def torch_save(name: str, value: object, compress: int = zipfile.ZIP_STORED) -> None:
@@ -203,6 +207,18 @@ def torch_save(name: str, value: object, compress: int = zipfile.ZIP_STORED) -> 
     pickler = TorchPickler(out)
     pickler.dump(value)
     archive_pickle(name, out.getvalue(), pickler.storages, compress)
+
+
+def torch_save_sequence(name: str, value: object) -> None:
+    """As torch.save wrote before its files were ZIPs, and does with _use_new_zipfile_serialization=False."""
+    out = io.BytesIO()
+    pickler = TorchPickler(out, None)
+    pickler.dump(value)
+    machine = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+    head = b"".join(pickle.dumps(part, protocol=2) for part in (0x1950A86A20F9469CFC6C, 1001, machine))
+    numbers = pickle.dumps([str(number) for number in range(len(pickler.storages))], protocol=2)
+    data = b"".join(struct.pack("<q", storage.array.size) + storage.array.tobytes() for storage in pickler.storages)
+    (HERE / name).write_bytes(head + out.getvalue() + numbers + data)
 
 
 def archive_pickle(name: str, data: bytes, storages: list[Storage], compress: int = zipfile.ZIP_STORED) -> None:
@@ -244,6 +260,8 @@ def sglang_dumps() -> None:
             "last_physical_to_logical_map": tensor(to_logical)}
     torch_save("sglang_per_token.pt", dump)
     torch_save("sglang_per_token_deflated.pt", dump, zipfile.ZIP_DEFLATED)
+    torch_save_sequence("sglang_per_token_sequence.pt", dump)
+    torch_save("sglang_nothing.pt", {"records": [], "last_physical_to_logical_map": tensor(to_logical)})
     per_pass = {"records": [{"forward_pass_id": n, "rank": 0, "gatherer_key": "primary",
                              "global_physical_count": tensor(np.full((LAYERS, EXPERTS + 1), n, dtype=np.int32))} for n in (1, 2)],
                 "last_physical_to_logical_map": tensor(to_logical)}

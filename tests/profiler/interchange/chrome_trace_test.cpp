@@ -207,6 +207,28 @@ TEST_F(ChromeTrace, TakesAnArrayWithPairsAndCompleteEventsInAnyOrder) {
     EXPECT_EQ(imported.summary.spans, 5);
 }
 
+TEST_F(ChromeTrace, PairsAsynchronousEventsByTheirIdAndItsScope) {
+    const ImportedRun imported = import(write("t.json", R"([
+        {"ph":"b","pid":1,"cat":"c","id2":{"local":"0x1"},"ts":1,"name":"mine"},
+        {"ph":"b","pid":1,"cat":"c","id2":{"local":"0x2"},"ts":2,"name":"other"},
+        {"ph":"b","pid":2,"cat":"c","id2":{"local":"0x1"},"ts":3,"name":"neighbour's"},
+        {"ph":"b","pid":1,"cat":"c","id2":{"global":"0x1"},"ts":4,"name":"of all"},
+        {"ph":"e","pid":1,"cat":"c","id2":{"local":"0x1"},"ts":5},
+        {"ph":"e","pid":2,"cat":"c","id2":{"global":"0x1"},"ts":6},
+        {"ph":"e","pid":2,"cat":"c","id2":{"local":"0x1"},"ts":7},
+        {"ph":"e","pid":1,"cat":"c","id2":{"local":"0x2"},"ts":8},
+        {"ph":"S","pid":3,"cat":"c","id":"7","ts":11,"name":"old"},
+        {"ph":"S","pid":3,"cat":"c","id":"7","ts":12,"name":"old too"},
+        {"ph":"T","pid":3,"cat":"c","id":"7","ts":13,"name":"old"},
+        {"ph":"F","pid":3,"cat":"c","id":"7","ts":14,"name":"old"},
+        {"ph":"F","pid":3,"cat":"c","id":"7","ts":15,"name":"old too"}
+    ])"));
+    EXPECT_THAT(ranges(session()),
+                ElementsAre("1: 1000-5000 mine", "1 · 2: 2000-8000 other", "2: 3000-7000 neighbour's",
+                            "2 · 2: 4000-6000 of all", "3: 11000-14000 old", "3 · 2: 12000-15000 old too"));
+    EXPECT_THAT(imported.notes, ElementsAre(HasSubstr("1 events that are no ranges")));
+}
+
 TEST_F(ChromeTrace, TakesAnObjectWithABaseTime) {
     import(
         write("t.json", R"({"schemaVersion":1,"deviceProperties":[{"id":0,"name":"GPU"}],"baseTimeNanoseconds":1000000,

@@ -86,7 +86,7 @@ TEST_F(Counts, OfSglangsPassesAddUpReplicas) {
 }
 
 TEST_F(Counts, SglangsTokensAreRouting) {
-    for (const char* name : {"sglang_per_token.pt", "sglang_per_token_deflated.pt"}) {
+    for (const char* name : {"sglang_per_token.pt", "sglang_per_token_deflated.pt", "sglang_per_token_sequence.pt"}) {
         std::filesystem::remove(session());
         const ImportedRun imported = import(sampleFile(name));
         EXPECT_EQ(imported.model.experts, 8) << "the ninth physical expert is a replica";
@@ -98,6 +98,51 @@ TEST_F(Counts, SglangsTokensAreRouting) {
         for (const SelectionRecord& s : batch.selections)
             EXPECT_EQ(s.expert.value(), expertOf(s.token.value(), s.layer.value(), s.slot));
         EXPECT_EQ(batch.tokens[5].id, 105);
+    }
+}
+
+TEST_F(Counts, SaysThatADumpOfSglangHoldsNothing) {
+    EXPECT_THAT(refusalOf("sglang_nothing.pt"), HasSubstr("holds no record"));
+}
+
+TEST_F(Counts, NameWhatIsWrongWithASequenceOfPickles) {
+    const std::string whole = bytesOf("sglang_per_token_sequence.pt");
+    const auto pt = [&](const std::string& bytes) { return refusal(write("x.pt", bytes)); };
+    EXPECT_THAT(pt(whole.substr(0, whole.size() - 1)), HasSubstr("ends before its storages do"));
+    EXPECT_THAT(pt(whole.substr(0, 40)), HasSubstr("ends too early"));
+    std::string big = whole;
+    big[whole.find("little_endian") + 15] = '\x89';  // False
+    EXPECT_THAT(pt(big), HasSubstr("big-endian"));
+    std::string evil = whole;
+    const std::string name = "_rebuild_tensor_v2";
+    evil.replace(evil.find(name), name.size(), "_rebuild_tensor_v3");
+    EXPECT_THAT(pt(evil), HasSubstr("names torch._utils._rebuild_tensor_v3"));
+}
+
+TEST_F(Counts, AreWholeNumbersOfAnyType) {
+    // 1 and 3 in each type, little-endian.
+    const std::pair<const char*, std::string> types[] = {
+        {"BFloat16Storage", std::string("\x80\x3f\x40\x40", 4)},
+        {"HalfStorage", std::string("\x00\x3c\x00\x42", 4)},
+        {"FloatStorage", std::string("\x00\x00\x80\x3f\x00\x00\x40\x40", 8)},
+        {"DoubleStorage", std::string("\x00\x00\x00\x00\x00\x00\xf0\x3f\x00\x00\x00\x00\x00\x00\x08\x40", 16)},
+        {"ShortStorage", std::string("\x01\x00\x03\x00", 4)},
+    };
+    for (const auto& [storage, bytes] : types) {
+        const SavedTensor tensor{"logical_count", storage, {1, 1, 2}, bytes, 2};
+        writeTorchFile(folder / "x.pt", std::span(&tensor, 1), {});
+        std::filesystem::remove(session());
+        const ImportedRun imported = import(folder / "x.pt");
+        const std::vector<ExpertCount> counts = readExpertCounts(session(), imported.run);
+        ASSERT_EQ(counts.size(), 2u) << storage;
+        EXPECT_EQ(counts[0].count, 1) << storage;
+        EXPECT_EQ(counts[1].count, 3) << storage;
+    }
+    const std::string fractions[] = {std::string("\xc0\x3f\x40\x40", 4), std::string("\x80\x7f\x40\x40", 4)};
+    for (const std::string& bytes : fractions) {  // 1.5, infinity
+        const SavedTensor tensor{"logical_count", "BFloat16Storage", {1, 1, 2}, bytes, 2};
+        writeTorchFile(folder / "x.pt", std::span(&tensor, 1), {});
+        EXPECT_THAT(refusal(folder / "x.pt"), HasSubstr("fractions"));
     }
 }
 

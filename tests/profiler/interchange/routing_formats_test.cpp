@@ -130,6 +130,33 @@ TEST_F(RoutingFormats, VllmResponse) {
     expectRouting(0, 6);
 }
 
+/// Expert numbers of tokens [from, 6) of the samples as nested lists.
+std::string listsFrom(int from) {
+    std::string text;
+    for (int token = from; token < 6; ++token) {
+        text += token == from ? "[" : ",[";
+        for (int layer = 0; layer < 3; ++layer)
+            text +=
+                fmt::format("{}[{},{}]", layer == 0 ? "" : ",", expertOf(token, layer, 0), expertOf(token, layer, 1));
+        text += "]";
+    }
+    return "[" + text + "]";
+}
+
+TEST_F(RoutingFormats, VllmResponseWithoutTheBeginningOfItsPrompt) {
+    import(write("x.json",
+                 R"({"prompt_token_ids":[10,11,12,13],"usage":{"prompt_tokens":4,"completion_tokens":3},)" +
+                     fmt::format(R"("choices":[{{"token_ids":[14,15,16],"routed_experts":{}}}]}})", listsFrom(2))));
+    const RecordBatch batch = records();
+    ASSERT_EQ(batch.tokens.size(), 4u);
+    EXPECT_EQ(batch.tokens[0].position, 2) << "two tokens were left out";
+    EXPECT_EQ(batch.tokens[0].id, 12);
+    EXPECT_EQ(batch.tokens[1].phase, Phase::Prefill);
+    EXPECT_EQ(batch.tokens[2].phase, Phase::Decode);
+    EXPECT_EQ(batch.tokens[2].id, 14);
+    expectRouting(2, 4);
+}
+
 TEST_F(RoutingFormats, VllmListsWithThePromptApart) {
     const ImportedRun imported = importSample("vllm_lists.jsonl");
     const auto requests = SessionReader(session()).requests(imported.run);
@@ -166,6 +193,38 @@ TEST_F(RoutingFormats, SglangChatFromTheMiddleOfItsSequence) {
     EXPECT_EQ(imported.summary.promptTokens, 2);
     EXPECT_EQ(records().tokens[0].position, 2);
     expectRouting(2, 4, 2, 1);
+}
+
+TEST_F(RoutingFormats, SglangTellsTheFirstCompletionBesideTheChoices) {
+    for (const ImportOptions& options : {ImportOptions{.layers = 4}, ImportOptions{.layers = 4, .topK = 2}}) {
+        const ImportedRun imported = importSample("sglang_beside.json", options);
+        EXPECT_EQ(imported.model.name, "org/Some-MoE");
+        EXPECT_EQ(imported.summary.promptTokens, 4);
+        EXPECT_EQ(imported.summary.generatedTokens, 2);
+        expectRouting(0, 6, 2, 1);
+    }
+}
+
+TEST_F(RoutingFormats, SglangsStartFollowsFromLayersAndExperts) {
+    std::ifstream in(sampleFile("sglang_chat.json"));
+    std::string text{std::istreambuf_iterator<char>(in), {}};
+    const std::string told = "\"routed_experts_start_len\": 2";
+    ASSERT_NE(text.find(told), std::string::npos);
+    text.replace(text.find(told), told.size(), "\"index\": 0");
+    import(write("x.json", text), {.layers = 4, .topK = 2});
+    EXPECT_EQ(records().tokens[0].position, 2);
+    expectRouting(2, 4, 2, 1);
+    EXPECT_THAT(refusal(folder / "x.json", {.layers = 4}), HasSubstr("not int32 for 6 tokens"));
+}
+
+TEST_F(RoutingFormats, SglangCountsSeveralCompletionsTogether) {
+    std::ifstream in(sampleFile("sglang_beside.json"));
+    std::string text{std::istreambuf_iterator<char>(in), {}};
+    text.replace(text.find("\"choices\": ["), 12, "\"choices\": [{\"index\": 1}, ");
+    text.replace(text.find("\"completion_tokens\": 3"), 22, "\"completion_tokens\": 7");
+    EXPECT_THAT(refusal(write("x.json", text), {.layers = 4}), HasSubstr("several completions"));
+    EXPECT_EQ(import(folder / "x.json", {.layers = 4, .topK = 2}).summary.generatedTokens, 2);
+    expectRouting(0, 6, 2, 1);
 }
 
 TEST_F(RoutingFormats, NamesTheResponseThatIsWrong) {
