@@ -56,8 +56,8 @@ void addOutputOptions(CLI::App& command, RunArguments& arguments) {
     command
         .add_option(
             "--record", arguments.record,
-            "What is recorded: routing,spans,norms,predictions; and deep[:layers=0-3][:tokens=0-63]: what every expert "
-            "makes of the true inputs")
+            "What is recorded: routing,spans,norms,predictions; and deep[:layers=0-3][:tokens=0-63][:raw]: what every "
+            "expert makes of the true inputs (raw: the vectors too)")
         ->group(group)
         ->capture_default_str();
     command

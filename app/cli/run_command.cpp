@@ -44,6 +44,14 @@ void tellIgnoredBudget(const std::vector<EngineVariant>& variants, const RunArgu
     }
 }
 
+/// Positions that the requests run if nothing stops them.
+std::int64_t plannedPositions(const std::vector<GenerationRequest>& requests, std::int32_t context) {
+    std::int64_t positions = plannedTokens(requests, context);
+    for (const GenerationRequest& request : requests)
+        positions += static_cast<std::int64_t>(request.promptIds.size()) - 1;
+    return positions;
+}
+
 /// All runs of one command.
 class RunCommand {
 public:
@@ -111,6 +119,10 @@ void RunCommand::runAll() {
     m_requests = makeRequests(m_arguments, model);
     tellIgnoredBudget(m_variants, m_arguments);
     const bool calibrates = !missingTables(m_variants).empty();
+    if (deep)
+        if (const auto note =
+                rawVectorsNote(*deep, facts, plannedPositions(m_requests, facts.context), std::ssize(plans())))
+            std::cerr << "expertscope: Note: " << *note << '\n';
     const RunContext context{.model = model,
                              .facts = facts,
                              .requests = m_requests,

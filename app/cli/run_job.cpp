@@ -8,10 +8,10 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include "app/cli/deep_keeper.h"
 #include "app/cli/fidelity.h"
 #include "app/cli/run_watcher.h"
 #include "engine/base/error.h"
-#include "profiler/analysis/deep/deep_session.h"
 #include "profiler/capture/recorder.h"
 #if EXPERTSCOPE_HAS_NVTX
 #include "profiler/capture/nvtx_receiver.h"
@@ -19,16 +19,6 @@
 
 namespace expertscope {
 namespace {
-
-/// Tokens that requests make if nothing stops them: a context of C positions has room for C − P + 1, because the last
-/// one is chosen but never run.
-std::int32_t plannedTokens(const std::vector<GenerationRequest>& requests, std::int32_t context) {
-    std::int32_t planned = 0;
-    for (const GenerationRequest& request : requests) {
-        planned += std::min(request.tokens, context - static_cast<std::int32_t>(request.promptIds.size()) + 1);
-    }
-    return planned;
-}
 
 /// What a run had measured when it failed. Nothing where the engine cannot even say that: the failure itself is told.
 RunSummary countsUntilFailure(Engine& engine) {
@@ -94,6 +84,7 @@ private:
 #endif
     std::unique_ptr<NpyWriter> m_npy;
     std::vector<LogitsSpool> m_spools;  ///< one a request, for the fidelity
+    std::optional<DeepKeeper> m_deepKeeper;
     std::optional<DeepAggregates> m_deep;
     RunOutcome m_outcome;
     std::exception_ptr m_failure;
@@ -111,6 +102,7 @@ void RunJob::prepare(const OpenSession& openSession) {
     if (SessionWriter* writer = openSession(); writer != nullptr) {
         m_recorder = std::make_unique<Recorder>(*writer, m_outcome.description);
         m_outcome.id = m_recorder->run();
+        if (options.deep) m_engine->tellDeep(m_deepKeeper.emplace(m_context.session, m_outcome.id));
 #if EXPERTSCOPE_HAS_NVTX
         if (m_context.record.spans) m_libraryRanges = std::make_unique<LibraryRanges>(*m_recorder);
 #endif
@@ -198,7 +190,7 @@ void RunJob::close() {
     if (m_recorder) {
         try {
             m_recorder->finish(m_outcome.summary, m_outcome.state);
-            if (m_deep) keepDeepCapture(m_context.session, m_outcome.id, *m_deep);
+            if (m_deep) m_deepKeeper->onDeepSums(*m_deep);
         } catch (...) {
             if (!m_failure) m_failure = std::current_exception();
         }
@@ -225,6 +217,14 @@ RunOutcome RunJob::run(const OpenSession& openSession) {
 }
 
 }  // namespace
+
+std::int32_t plannedTokens(const std::vector<GenerationRequest>& requests, std::int32_t context) {
+    std::int32_t planned = 0;
+    for (const GenerationRequest& request : requests) {
+        planned += std::min(request.tokens, context - static_cast<std::int32_t>(request.promptIds.size()) + 1);
+    }
+    return planned;
+}
 
 RunOutcome makeRun(const RunContext& context, const RunPlan& plan, const OpenSession& openSession) {
     return RunJob(context, plan).run(openSession);

@@ -57,6 +57,10 @@ struct RunOutcome {
 /// Gives the session to record into once the run is known to be possible; null when nothing is to be recorded.
 using OpenSession = std::function<SessionWriter*()>;
 
+/// Tokens that requests make if nothing stops them: a context of C positions has room for C − P + 1, because the last
+/// one is chosen but never run.
+std::int32_t plannedTokens(const std::vector<GenerationRequest>& requests, std::int32_t context);
+
 /// Makes one run: builds the engine, records what it tells, and closes the run in the session whatever happens. Throws
 /// what the engine or the recorder throws; the run's state in the session is then Failed.
 RunOutcome makeRun(const RunContext& context, const RunPlan& plan, const OpenSession& openSession);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/base/ids.h"
+#include "engine/base/units.h"
 
 namespace expertscope {
 
@@ -14,6 +15,8 @@ struct DeepCaptureOptions {
     LayerIndex firstLayer{0}, lastLayer{std::numeric_limits<std::int32_t>::max()};
     TokenIndex firstToken{0}, lastToken{std::numeric_limits<std::int32_t>::max()};
     std::int32_t examples = 16;  ///< tokens of which each expert's score and norm are kept; the first that are taken
+    bool raw = false;            ///< whether the vectors themselves are told too (engine/base/deep_sink.h)
+    Bytes mostRaw{std::int64_t{1} << 30};  ///< that the user lets them take in a session, all runs of a command
 
     bool takes(LayerIndex layer) const { return layer >= firstLayer && layer <= lastLayer; }
     bool takes(TokenIndex token) const { return token >= firstToken && token <= lastToken; }
@@ -76,6 +79,7 @@ struct DeepLayer {
 struct DeepAggregates {
     DeepCaptureOptions options;
     std::int32_t modelLayers = 0, topK = 0;  ///< of the model
+    bool complete = true;                    ///< whether the capture had ended: not in the middle of a run
     std::vector<DeepLayer> layers;           ///< those taken, ascending
 };
 

@@ -16,6 +16,9 @@ namespace {
 /// Rows of a layer that run at once at most, and what their outputs may take.
 constexpr int kMostRows = 64;
 constexpr std::int64_t kOutputBytes = std::int64_t{256} << 20;
+/// How long the sums of a killed run may lag behind, and the part of a run that telling them may take at most.
+constexpr Nanoseconds kTellEvery{3'000'000'000};
+constexpr std::int64_t kTellingPart = 20;
 
 int rowsAtOnce(const ModelConfig& config) {
     const std::int64_t row = std::int64_t{config.experts} * config.hidden * static_cast<std::int64_t>(sizeof(float));
@@ -30,6 +33,7 @@ DeepAggregates emptyAggregates(const Checkpoint& checkpoint, const DeepCaptureOp
     empty.options = options;
     empty.modelLayers = config.layers;
     empty.topK = config.topK;
+    empty.complete = false;
     empty.options.lastLayer = std::min(options.lastLayer, LayerIndex(config.layers - 1));
     for (LayerIndex layer = options.firstLayer; layer <= empty.options.lastLayer; ++layer)
         empty.layers.push_back(emptyDeepLayer(layer, config.experts, config.expertWidth));
@@ -61,7 +65,8 @@ DeepCapture::DeepCapture(const Checkpoint& checkpoint, const ParallelMath& math,
 
 Bytes DeepCapture::memory() const {
     const ModelConfig& config = m_checkpoint->config();
-    const std::size_t rows = sizeOf(m_most, config.hidden + 2 * config.experts) * m_kept.size();
+    const int states = m_result.options.raw ? 2 : 1;
+    const std::size_t rows = sizeOf(m_most, states * config.hidden + 2 * config.experts) * m_kept.size();
     const std::size_t slots = static_cast<std::size_t>(m_math.pool().threads()) * m_store.slotBytes();
     const std::size_t sums =
         sizeOf(config.experts, 2 * config.expertWidth + 4 * config.experts) * m_result.layers.size();
@@ -84,6 +89,9 @@ void DeepCapture::keep(const RoutedRows& rows) {
         kept.weights.resize(first + sizeOf(c.experts), std::numeric_limits<float>::quiet_NaN());
         for (std::size_t slot = sizeOf(t, c.topK); slot < sizeOf(t + 1, c.topK); ++slot)
             if (rows.chosen[slot].value() >= 0) kept.weights[first + rows.chosen[slot].index()] = rows.weights[slot];
+        if (m_result.options.raw)
+            kept.after.insert(kept.after.end(), rows.hidden + sizeOf(t, c.hidden),
+                              rows.hidden + sizeOf(t + 1, c.hidden));
         double& most = m_result.layers[at].hiddenMax[0];
         for (std::size_t i = sizeOf(t, c.hidden); i < sizeOf(t + 1, c.hidden); ++i)
             most = std::max(most, static_cast<double>(std::abs(rows.hidden[i])));
@@ -91,7 +99,27 @@ void DeepCapture::keep(const RoutedRows& rows) {
     }
 }
 
+void DeepCapture::tell(DeepSink& sink) {
+    m_sink = &sink;
+    m_nextTold = sessionNow() + kTellEvery;
+}
+
+void DeepCapture::stepEnded() {
+    if (!m_sink) return;
+    const Nanoseconds began = sessionNow();
+    if (began < m_nextTold) return;
+    runKept();
+    m_sink->onDeepSums(m_result);
+    const Nanoseconds ended = sessionNow();
+    m_nextTold = ended + std::max(kTellEvery, (ended - began) * (kTellingPart - 1));
+}
+
 void DeepCapture::finish() {
+    runKept();
+    m_result.complete = true;
+}
+
+void DeepCapture::runKept() {
     for (std::size_t layer = 0; layer < m_kept.size(); ++layer)
         runLayer(layer);
 }
@@ -108,18 +136,20 @@ void DeepCapture::runLayer(std::size_t layer) {
             "Expert {} of layer {} of '{}', which the deep capture ran, gives a value that is not a finite number: its "
             "weights are damaged; fetch the checkpoint again.",
             m_notFinite.load(), m_result.layers[layer].layer.value(), m_checkpoint->name()));
-    m_sums.add({.tokens = tokens,
-                .experts = c.experts,
-                .hidden = c.hidden,
-                .index = kept.index,
-                .logits = kept.logits,
-                .weights = kept.weights,
-                .outputs = {m_outputs.data(), sizeOf(tokens, c.experts, c.hidden)}},
-               m_result.options.examples, m_result.layers[layer]);
+    const DeepBlock block{.tokens = tokens,
+                          .experts = c.experts,
+                          .hidden = c.hidden,
+                          .index = kept.index,
+                          .logits = kept.logits,
+                          .weights = kept.weights,
+                          .outputs = {m_outputs.data(), sizeOf(tokens, c.experts, c.hidden)}};
+    m_sums.add(block, m_result.options.examples, m_result.layers[layer]);
+    if (m_result.options.raw && m_sink)
+        m_sink->onDeepVectors(
+            {.layer = m_result.layers[layer].layer, .made = block, .inputs = kept.inputs, .after = kept.after});
     kept.index.clear();
-    kept.inputs.clear();
-    kept.logits.clear();
-    kept.weights.clear();
+    for (auto* rows : {&kept.inputs, &kept.logits, &kept.weights, &kept.after})
+        rows->clear();
 }
 
 /// One expert over all kept rows; each writes cells of its own.

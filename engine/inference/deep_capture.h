@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/base/deep_aggregates.h"
+#include "engine/base/deep_sink.h"
 #include "engine/inference/deep_sums.h"
 #include "engine/model/checkpoint.h"
 #include "engine/offload/expert_store.h"
@@ -38,6 +38,11 @@ public:
     /// Keeps what is taken of a layer's rows, and runs its experts when it has enough. Every layer of every step, in
     /// order. Throws FailedError naming layer and expert for an output that is not a finite number.
     void keep(const RoutedRows& rows);
+    /// From now on `sink`, which outlives this, is told what is asked for.
+    void tell(DeepSink& sink);
+    /// After every step: every few seconds runs what is kept and tells the sums, so that a run that is killed leaves
+    /// them. The rarer, the longer it takes: a twentieth of the time at most.
+    void stepEnded();
     /// Runs what is still kept.
     void finish();
     const DeepAggregates& result() const { return m_result; }
@@ -48,11 +53,13 @@ private:
     struct Kept {
         std::vector<std::int32_t> index;             ///< [rows] in the run
         std::vector<float> inputs, logits, weights;  ///< [rows, H], [rows, E], [rows, E] NaN where not chosen
+        std::vector<float> after;                    ///< [rows, H] where raw vectors are asked for
     };
     struct Worker {
         std::vector<float> gate, up, active, output;  ///< [kTokenBlock, I or H]
     };
 
+    void runKept();
     void runLayer(std::size_t layer);
     void runExpert(std::size_t layer, int expert, int worker);
     void countNeurons(const Kept& kept, int first, int count, int expert, const Worker& worker, DeepLayer& to) const;
@@ -69,6 +76,8 @@ private:
     std::vector<Kept> m_kept;      ///< by layer of m_result
     DeepSums m_sums;
     std::atomic<int> m_notFinite{-1};  ///< expert of the layer that runs
+    DeepSink* m_sink = nullptr;
+    Nanoseconds m_nextTold;
 };
 
 }  // namespace expertscope

@@ -56,7 +56,6 @@ DeepSums::DeepSums(const ParallelMath& math, int experts, int hidden)
     : m_math(math), m_experts(experts), m_hidden(hidden) {
     const auto count = static_cast<std::size_t>(experts);
     m_dots.assign(static_cast<std::size_t>(math.pool().threads()), std::vector<float>(count));
-    m_classes.resize(count * 9);
     m_order.resize(count);
     m_rankOf.resize(count);
     m_rankOfB.resize(count);
@@ -115,18 +114,17 @@ void DeepSums::addExamples(const DeepBlock& block, int examples, DeepLayer& to) 
 }
 
 void DeepSums::addSimilarity(const DeepBlock& block, DeepLayer& to) {
-    std::ranges::fill(m_classes, 0.0);
+    m_classes.assign(at(block.tokens, m_experts, 0) * 9, 0.0);
     m_math.pool().forEach(m_experts, [&](int expert, int worker) { addRow(block, expert, worker, to); });
-    for (int e = 0; e < m_experts; ++e)
-        for (std::size_t i = 0; i < 9; ++i)
-            to.pairClasses[i] += m_classes[static_cast<std::size_t>(e) * 9 + i];
+    for (std::size_t i = 0; i < m_classes.size(); ++i)
+        to.pairClasses[i % 9] += m_classes[i];
 }
 
 /// The pairs of one expert with those from itself on: nobody else writes their cells.
 void DeepSums::addRow(const DeepBlock& block, int expert, int worker, DeepLayer& to) {
     std::vector<float>& dots = m_dots[static_cast<std::size_t>(worker)];
-    double* const classes = m_classes.data() + static_cast<std::ptrdiff_t>(expert) * 9;
     for (int t = 0; t < block.tokens; ++t) {
+        double* const classes = m_classes.data() + at(t, m_experts, expert) * 9;
         const float* const outputs = block.outputs.data() + at(t, m_experts, 0) * static_cast<std::size_t>(m_hidden);
         const MatrixView all{reinterpret_cast<const std::byte*>(outputs), ElementType::F32, m_experts, m_hidden};
         m_math.kernels().matmul(all, outputs + at(expert, m_hidden, 0), 1, expert, m_experts, dots.data());

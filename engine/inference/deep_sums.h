@@ -5,25 +5,17 @@
 #include <span>
 #include <vector>
 
-#include "engine/base/deep_aggregates.h"
+#include "engine/base/deep_sink.h"
 #include "engine/inference/parallel_math.h"
 
 namespace expertscope {
 
-/// What all experts of a layer made of a few tokens. An expert that a token chose has a weight there, NaN elsewhere.
-struct DeepBlock {
-    int tokens = 0, experts = 0, hidden = 0;
-    std::span<const std::int32_t> index;  ///< [tokens] in the run
-    std::span<const float> logits;        ///< [tokens, E] of the router
-    std::span<const float> weights;       ///< [tokens, E] as applied; NaN: not chosen
-    std::span<const float> outputs;       ///< [tokens, E, H] before weighting
-};
-
 /// A layer without tokens.
 DeepLayer emptyDeepLayer(LayerIndex layer, int experts, int neurons);
 
-/// Adds blocks to a layer's sums, all but those over neurons and the residual stream. What is added does not depend on
-/// the threads; similarities cost O(tokens · E² · H), the rest O(tokens · E · (H + log E)).
+/// Adds blocks to a layer's sums, all but those over neurons and the residual stream. The sums depend neither on the
+/// threads nor on how tokens are cut into blocks; similarities cost O(tokens · E² · H), the rest O(tokens · E · (H +
+/// log E)).
 class DeepSums {
 public:
     /// For layers of `experts` experts with outputs of `hidden` numbers.
@@ -48,7 +40,7 @@ private:
     std::vector<float> m_scores;                    ///< [tokens, E] softmax
     std::vector<double> m_logSums;                  ///< [tokens] log Σ exp logits
     std::vector<std::vector<float>> m_dots;         ///< [workers][E]
-    std::vector<double> m_classes;                  ///< [E, 3, 3]
+    std::vector<double> m_classes;                  ///< [tokens, E, 3, 3]
     std::vector<int> m_order, m_rankOf, m_rankOfB;  ///< [E]
     std::vector<double> m_chosenPart, m_otherPart;  ///< [H]
 };

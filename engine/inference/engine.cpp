@@ -64,14 +64,15 @@ DiagnosticRecord deepDiagnostic(const DeepCapture& deep) {
     const std::string tokens =
         all ? fmt::format("the tokens from {} on", taken.firstToken.value())
             : fmt::format("the tokens {} to {}", taken.firstToken.value(), taken.lastToken.value());
-    return {
-        .time = sessionNow(),
-        .name = "deep_capture",
-        .severity = Severity::Warning,
-        .sentence = fmt::format("Every expert of the layers {} to {} ran on {} beside the normal step: times and "
-                                "speeds of this run are not representative, and it took {:.1f} MiB beside the budget.",
-                                taken.firstLayer.value(), taken.lastLayer.value(), tokens,
-                                static_cast<double>(deep.memory().count()) / (1 << 20))};
+    const char* const raw = taken.raw ? " Every vector is kept in the session." : "";
+    return {.time = sessionNow(),
+            .name = "deep_capture",
+            .severity = Severity::Warning,
+            .sentence =
+                fmt::format("Every expert of the layers {} to {} ran on {} beside the normal step: times and "
+                            "speeds of this run are not representative, and it took {:.1f} MiB beside the budget.{}",
+                            taken.firstLayer.value(), taken.lastLayer.value(), tokens,
+                            static_cast<double>(deep.memory().count()) / (1 << 20), raw)};
 }
 
 ExpertCacheOptions cacheOptions(const EngineOptions& options) {
@@ -171,6 +172,10 @@ void Engine::start() {
 }
 
 void Engine::tapRouters(RouterTap tap) { m_impl->forward.tap(std::move(tap)); }
+
+void Engine::tellDeep(DeepSink& sink) {
+    if (m_impl->deep) m_impl->deep->tell(sink);
+}
 
 const DeepAggregates* Engine::deepCapture() const { return m_impl->deep ? &m_impl->deep->result() : nullptr; }
 
@@ -360,6 +365,7 @@ void Engine::Impl::runStep(Phase phase, std::span<const std::int32_t> ids, int p
                         stepToken);
     forward.run(input);
     step.end(sessionNow(), spanObserver());
+    if (deep) deep->stepEnded();
     ++nextStep;
     stepToken = TokenIndex(stepToken.value() + static_cast<std::int32_t>(ids.size()));
 }

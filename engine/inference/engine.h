@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/base/deep_aggregates.h"
+#include "engine/base/deep_sink.h"
 #include "engine/base/events.h"
 #include "engine/base/run_facts.h"
 #include "engine/inference/routing_limits.h"
@@ -94,6 +94,9 @@ public:
     /// From now on `tap` is called for every layer of every step, on the compute thread. The logits are those by which
     /// the layer chose: its own gate's under a policy that leaves the routing alone.
     void tapRouters(RouterTap tap);
+    /// From now on `sink`, which outlives the engine, is told what the deep capture gives; where none was asked for,
+    /// nothing.
+    void tellDeep(DeepSink& sink);
     /// Ends the run: outstanding prefetches are cancelled, the last records told. Gives the run's counts and times.
     RunSummary finish();
     /// What the deep capture gave, once the run is finished; null where none was asked for.

@@ -14,6 +14,7 @@
 #include "profiler/interchange/npy.h"
 #include "profiler/interchange/session_rows.h"
 #include "profiler/interchange/zip_file.h"
+#include "storage/deep_vectors.h"
 #include "storage/session_reader.h"
 
 namespace expertscope {
@@ -100,6 +101,24 @@ void writeColumn(ZipWriter& zip, const std::string& name, std::int64_t tokens, c
     zip.end();
 }
 
+/// The raw vectors of a deep capture, where the run has them: arrays named deep/LAYER/KIND.
+void writeDeepVectors(ZipWriter& zip, const std::filesystem::path& session, RunId run) {
+    const std::int64_t experts = SessionReader(session).run(run).description.model.experts;
+    for (const DeepVectors& vectors : deepVectors(session, run)) {
+        const bool whole = vectors.name == "tokens";
+        std::vector<std::int64_t> shape{vectors.rows};
+        if (vectors.name == "outputs")
+            shape.insert(shape.end(), {experts, vectors.columns / experts});
+        else if (!whole)
+            shape.push_back(vectors.columns);
+        zip.begin(fmt::format("deep/{}/{}.npy", vectors.layer.value(), vectors.name));
+        zip.write(npyHeader(whole ? "<i4" : "<f4", shape));
+        eachDeepVectorBlock(session, run, vectors.layer, vectors.name,
+                            [&](std::string_view bytes) { zip.write(bytes); });
+        zip.end();
+    }
+}
+
 }  // namespace
 
 std::vector<std::filesystem::path> exportNpz(const std::filesystem::path& session, RunId run,
@@ -125,6 +144,7 @@ std::vector<std::filesystem::path> exportNpz(const std::filesystem::path& sessio
     writeColumn(zip, "phase", rows.tokens, rows.phase);
     writeColumn(zip, "step", rows.tokens, rows.step);
     writeColumn(zip, "token_id", rows.tokens, rows.tokenId);
+    writeDeepVectors(zip, session, run);
     zip.close();
     return {out};
 }

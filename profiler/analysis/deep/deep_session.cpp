@@ -17,6 +17,8 @@ namespace {
 /// Of the array that holds what is not of a layer.
 constexpr LayerIndex kNoLayer{-1};
 constexpr const char* kOptions = "options";
+/// 0 while the run goes on: a killed run leaves it. There since captures are kept while a run goes on.
+constexpr const char* kComplete = "complete";
 /// Rows that are given by what was kept, not by the model.
 constexpr std::int64_t kAnyRows = -1;
 
@@ -113,7 +115,7 @@ DeepLayer DeepReader::layer(LayerIndex index, LayerArrays& arrays) const {
 }  // namespace
 
 void keepDeepCapture(const std::filesystem::path& session, RunId run, const DeepAggregates& deep) {
-    std::vector<DeepArray> arrays{optionsArray(deep)};
+    std::vector<DeepArray> arrays{optionsArray(deep), {kNoLayer, kComplete, 1, 1, {deep.complete ? 1.0 : 0.0}}};
     for (const DeepLayer& layer : deep.layers) {
         arrays.push_back({layer.layer, "tokens", 1, 1, {static_cast<double>(layer.tokens)}});
         visitArrays(
@@ -138,6 +140,8 @@ std::optional<DeepAggregates> readDeepCapture(const std::filesystem::path& sessi
     deep.options = {LayerIndex(whole(0)), LayerIndex(whole(1)), TokenIndex(whole(2)), TokenIndex(whole(3)), whole(4)};
     deep.modelLayers = whole(5);
     deep.topK = whole(6);
+    if (const auto complete = layers[kNoLayer].find(kComplete); complete != layers[kNoLayer].end())
+        deep.complete = complete->second.values.at(0) != 0;
     for (auto& [index, arrays] : layers)
         if (index != kNoLayer) deep.layers.push_back(reader.layer(index, arrays));
     return deep;

@@ -15,11 +15,14 @@ std::string deepCounted(const DeepAggregates& deep) {
     const bool any = std::ranges::any_of(deep.layers, [](const DeepLayer& layer) { return layer.tokens > 0; });
     if (!any) return "Nothing was counted: the run took no token that the deep capture asked for.";
     const DeepLayer& first = deep.layers.front();
+    const char* const part =
+        deep.complete ? "" : "the run had not ended when this was kept, so that later tokens are missing; ";
     return fmt::format(
         "Every expert ran on the true inputs of {} tokens, prompt and generated, in {} of {} layers: {} experts of {} "
-        "neurons each, {} chosen a token; outputs are those before weighting, scores are softmax probabilities of all "
+        "neurons each, {} chosen a token; {}outputs are those before weighting, scores are softmax probabilities of "
+        "all "
         "experts.",
-        first.tokens, deep.layers.size(), deep.modelLayers, first.experts, first.neurons, deep.topK);
+        first.tokens, deep.layers.size(), deep.modelLayers, first.experts, first.neurons, deep.topK, part);
 }
 
 std::vector<const DeepLayer*> chosenDeepLayers(const DeepAggregates& deep, Parameters& parameters) {

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // run --record deep, what is made of it, and the model doing with less.
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
+#include <numeric>
+#include <stdexcept>
 
 #include <gmock/gmock.h>
 
+#include "profiler/interchange/npy.h"
+#include "profiler/interchange/zip_file.h"
 #include "tests/app/cli/program.h"
 #include "tests/engine/model/safetensors_writer.h"
 
@@ -80,6 +86,54 @@ TEST_F(DeepSessions, ChangeNoLogitsAndCountWhatTheRunRecorded) {
     const auto without = analyze("importance", 3);
     EXPECT_TRUE(without["rows"].empty());
     EXPECT_THAT(without["counted"].get<std::string>(), HasSubstr("without a deep capture"));
+}
+
+/// The float32 values of an array in an .npz.
+std::vector<double> exported(const ZipFile& zip, const std::string& name, const std::vector<std::int64_t>& shape) {
+    const ZipEntry* const entry = zip.find(name);
+    if (!entry) throw std::runtime_error("no array " + name);
+    NpyReader array(zip.open(*entry), name);
+    EXPECT_EQ(array.shape(), shape) << name;
+    std::vector<double> values(static_cast<std::size_t>(array.size()));
+    for (double& value : values)
+        value = array.real();
+    array.finish();
+    return values;
+}
+
+TEST_F(DeepSessions, GiveTheRawVectorsThatWereAskedForToNumpy) {
+    const fs::path session = s_folder->path() / "raw.esdb", out = s_folder->path() / "raw.npz";
+    const ProgramResult made =
+        runProgram({"run", "--model", "demo", "--prompt", "In the beginning God created", "--tokens", "6", "--record",
+                    "deep:layers=2-3,tokens=3-12,raw", "--progress", "none", "--json", "--out", session});
+    ASSERT_EQ(made.exitCode, 0) << made.err;
+    EXPECT_THAT(made.err, HasSubstr("Note: The raw vectors of 2 layers and up to"));
+    ASSERT_EQ(runProgram({"export", session, "--format", "npz", "--out", out}).exitCode, 0);
+    const ZipFile zip(out);
+    EXPECT_EQ(zip.find("deep/1/outputs.npy"), nullptr);
+    const auto table = runProgram({"analyze", session, "--what", "expert-norms:layer=3", "--json"})
+                           .json()["analyses"]["expert-norms:layer=3"];
+    const auto& columns = table["columns"];
+    const auto column = static_cast<std::size_t>(std::ranges::find(columns, "mean_norm") - columns.begin());
+    ASSERT_LT(column, columns.size());
+    const NpyReader tokens(zip.open(*zip.find("deep/3/tokens.npy")), "tokens");
+    const std::int64_t count = tokens.size();
+    ASSERT_GE(count, 5);
+    const std::vector<double> outputs = exported(zip, "deep/3/outputs.npy", {count, 32, 192});
+    exported(zip, "deep/3/inputs.npy", {count, 192});
+    exported(zip, "deep/3/weights.npy", {count, 32});
+    for (std::size_t e = 0; e < 32; ++e) {
+        double norms = 0;
+        for (std::size_t t = 0; t < static_cast<std::size_t>(count); ++t) {
+            const double* const output = outputs.data() + (t * 32 + e) * 192;
+            norms += std::sqrt(std::inner_product(output, output + 192, output, 0.0));
+        }
+        const double mean = norms / static_cast<double>(count);
+        EXPECT_NEAR(table["rows"][e][column].get<double>(), mean, 1e-6 * mean);
+    }
+    expectRefused(runProgram({"run", "--model", "demo", "--prompt", "x", "--tokens", "9", "--record", "deep:raw=1MiB",
+                              "--out", s_folder->path() / "none.esdb"}),
+                  2, {"raw vectors", "1.00 MiB", "layers="});
 }
 
 TEST_F(DeepSessions, SayWhatTheyCannotCapture) {

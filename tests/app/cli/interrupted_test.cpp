@@ -69,6 +69,32 @@ TEST(Killed, RunReadsAsCrashedAndCanBeAppendedTo) {
     EXPECT_EQ(after["runs"].back()["state"], "complete");
 }
 
+TEST(Killed, RunKeepsTheSumsOfItsDeepCapture) {
+    const TemporaryFolder folder;
+    const fs::path session = folder.path() / "s.esdb";
+    Arguments arguments = longRun(session);
+    arguments.insert(arguments.end(), {"--record", "routing,deep:raw=4GiB"});
+    {
+        Program program(arguments);
+        // A tenth of a second each at least: the sums are written every three.
+        ASSERT_TRUE(program.waitForError("\"event\":\"progress\"", 40));
+        program.signal(SIGKILL);
+        EXPECT_EQ(program.wait().exitCode, 128 + SIGKILL);
+    }
+    const auto table = runProgram({"analyze", session, "--run", "1", "--what", "expert-norms", "--json"})
+                           .json()["analyses"]["expert-norms"];
+    EXPECT_EQ(table["rows"].size(), 8U * 32);
+    EXPECT_THAT(table["counted"].get<std::string>(), HasSubstr("the run had not ended when this was kept"));
+    const auto count = [&](const std::string& query) {
+        return runProgram({"sql", session, query, "--json"}).json()["rows"][0][0].get<int>();
+    };
+    const int vectors = count("select sum(rows) from deep_vector where run_id = 1 and layer = 7 and name = 'outputs'");
+    EXPECT_THAT(table["counted"].get<std::string>(),
+                HasSubstr("true inputs of " + std::to_string(vectors) + " tokens"));
+    EXPECT_GT(vectors, 4);
+    EXPECT_LE(vectors, count("select count(*) from token where run_id = 1"));
+}
+
 /// A file system of its own would need privileges; a limit on the size of files fails the same writes.
 TEST(FullDisk, EndsTheRunWithASentence) {
     const TemporaryFolder folder;

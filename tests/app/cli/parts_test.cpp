@@ -170,8 +170,27 @@ TEST(RecordSet, KnowsWhatThisBuildRecords) {
     EXPECT_EQ(*parseDeepCapture("spans,deep:layers=0-3:tokens=5:examples=7"), some);
     EXPECT_EQ(*parseDeepCapture("deep:layers=0-3,tokens=5,examples=7,spans"), some);
     for (const char* wrong : {"deep:", "deep:layers", "deep:layers=", "deep:layers=-1", "deep:layers=1-",
-                              "deep:tokens=2-1", "deep:raw", "deep:layers=1x"})
+                              "deep:tokens=2-1", "deep:raw=", "deep:raw=50%", "deep:layers=1x"})
         EXPECT_THROW(parseDeepCapture(wrong), UsageError) << wrong;
+}
+
+TEST(RawVectors, AreKeptWhereTheyAreAskedForAndFit) {
+    EXPECT_FALSE(parseDeepCapture("deep")->raw);
+    EXPECT_TRUE(parseDeepCapture("deep:raw")->raw);
+    EXPECT_EQ(parseDeepCapture("deep:raw")->mostRaw, Bytes(std::int64_t{1} << 30));
+    const DeepCaptureOptions some = *parseDeepCapture("deep:layers=1-9,raw=64KiB,tokens=5-14,norms");
+    EXPECT_TRUE(some.raw);
+    EXPECT_EQ(some.mostRaw, Bytes(64 << 10));
+    ModelFacts model;
+    model.layers = 4;
+    model.experts = 8;
+    model.hidden = 16;
+    // (1 + 2 · 16 + 2 · 8 + 8 · 16) numbers of 4 bytes, of 3 layers and 7 tokens.
+    EXPECT_EQ(rawVectorsNote(some, model, 12, 1),
+              "The raw vectors of 3 layers and up to 7 tokens take up to 14.5 KiB in the session.");
+    EXPECT_THAT(*rawVectorsNote(some, model, 12, 2), testing::HasSubstr("in each of 2 runs take up to 29"));
+    EXPECT_THROW(rawVectorsNote(some, model, 100, 4), UsageError);
+    EXPECT_FALSE(rawVectorsNote(*parseDeepCapture("deep"), model, 1'000'000'000, 1));
 }
 
 TEST(EngineVariants, AreEveryCombinationPoliciesOutermost) {

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <numbers>
+#include <numeric>
 #include <tuple>
 
 #include <gmock/gmock.h>
@@ -24,9 +25,32 @@ namespace {
 const test::TinyQwen3Moe kTiny{.layers = 3, .experts = 8, .topK = 3, .preGates = true};
 constexpr int kPrompt = 70, kGenerated = 5, kTaken = kPrompt + kGenerated - 1;
 
+/// The raw vectors of one layer.
+struct RawLayer {
+    std::vector<std::int32_t> index;
+    std::vector<float> inputs, after, logits, weights, outputs;
+};
+
+/// Puts blocks of raw vectors together, by layer.
+struct RawLayers : DeepSink {
+    void onDeepVectors(const DeepRawBlock& block) override {
+        RawLayer& layer = layers[block.layer.value()];
+        const auto append = [](auto& to, auto values) { to.insert(to.end(), values.begin(), values.end()); };
+        append(layer.index, block.made.index);
+        append(layer.inputs, block.inputs);
+        append(layer.after, block.after);
+        append(layer.logits, block.made.logits);
+        append(layer.weights, block.made.weights);
+        append(layer.outputs, block.made.outputs);
+    }
+    void onDeepSums(const DeepAggregates&) override {}
+    std::map<int, RawLayer> layers;
+};
+
 /// What a run with a capture gave.
 struct Captured {
     DeepAggregates deep;
+    RawLayers raw;
     test::Outcome outcome;
     test::RunLog log;
 };
@@ -53,6 +77,7 @@ protected:
         auto captured = std::make_unique<Captured>();
         Engine engine(*m_checkpoint, nullptr, wanted, captured->log);
         engine.start();
+        engine.tellDeep(captured->raw);
         if (tap) engine.tapRouters(std::move(tap));
         std::vector<std::int32_t> prompt;
         for (int i = 0; i < kPrompt; ++i)
@@ -194,6 +219,71 @@ TEST_F(DeepCaptureTest, AgreesWithPlainLoopsOverTheSameInputs) {
     EXPECT_EQ(layer.cosineSum[5 * 8 + 2], layer.cosineSum[2 * 8 + 5]);
     EXPECT_NEAR(layer.angularSum[2 * 8 + 5], angular, 1e-4);
     EXPECT_EQ(layer.pairTokens[2 * 8 + 5], kTaken);
+}
+
+/// Norms, ranks and similarities of a layer's raw vectors by their formulas, in float64.
+void expectSums(const RawLayer& raw, const DeepLayer& sums) {
+    constexpr std::size_t kExperts = 8;
+    const auto hidden = static_cast<std::size_t>(kTiny.hidden);
+    std::vector<double> norms(kExperts), ranks(kExperts * kExperts), cosines(kExperts * kExperts);
+    for (std::size_t t = 0; t < raw.index.size(); ++t) {
+        const auto output = [&](std::size_t e) { return raw.outputs.begin() + (t * kExperts + e) * hidden; };
+        const auto dot = [&](std::size_t a, std::size_t b) {
+            return std::inner_product(output(a), output(a) + hidden, output(b), 0.0, std::plus<>(),
+                                      [](float x, float y) { return static_cast<double>(x) * static_cast<double>(y); });
+        };
+        const auto rankOf = [&](auto value, std::size_t e) {
+            std::size_t rank = 0;
+            for (std::size_t other = 0; other < kExperts; ++other)
+                rank += value(other) < value(e) ? 1U : 0U;
+            return rank;
+        };
+        for (std::size_t e = 0; e < kExperts; ++e) {
+            norms[e] += std::sqrt(dot(e, e));
+            const std::size_t byScore = rankOf([&](std::size_t i) { return raw.logits[t * kExperts + i]; }, e);
+            ranks[byScore * kExperts + rankOf([&](std::size_t i) { return dot(i, i); }, e)] += 1;
+            for (std::size_t other = 0; other < kExperts; ++other)
+                cosines[e * kExperts + other] += dot(e, other) / std::sqrt(dot(e, e) * dot(other, other));
+        }
+    }
+    EXPECT_EQ(sums.rankCounts, ranks);
+    for (std::size_t e = 0; e < kExperts; ++e)
+        EXPECT_NEAR(sums.normSum[e], norms[e], 1e-6 * norms[e]);
+    for (std::size_t pair = 0; pair < cosines.size(); ++pair)
+        EXPECT_NEAR(sums.cosineSum[pair], cosines[pair], 1e-5);
+}
+
+TEST_F(DeepCaptureTest, TellsTheVectorsThatItsSumsAreMadeOfWhereTheyAreAskedFor) {
+    EXPECT_TRUE(run(options())->raw.layers.empty());
+    EngineOptions wanted = options();
+    wanted.deep->raw = true;
+    std::map<int, std::vector<float>> inputs, logits;
+    const auto captured = run(wanted, [&](LayerIndex layer, int, std::span<const float> rows, auto byRouter) {
+        inputs[layer.value()].insert(inputs[layer.value()].end(), rows.begin(), rows.end());
+        logits[layer.value()].insert(logits[layer.value()].end(), byRouter.begin(), byRouter.end());
+    });
+    ASSERT_EQ(captured->raw.layers.size(), 3U);
+    for (const auto& [index, raw] : captured->raw.layers) {
+        ASSERT_EQ(std::ssize(raw.index), kTaken);
+        EXPECT_EQ(raw.index.back(), kTaken - 1);
+        EXPECT_EQ(raw.inputs, inputs[index]);
+        EXPECT_EQ(raw.logits, logits[index]);
+        const DeepLayer& sums = captured->deep.layers[static_cast<std::size_t>(index)];
+        expectSums(raw, sums);
+        float most = 0;
+        for (const float value : raw.after)
+            most = std::max(most, std::abs(value));
+        EXPECT_EQ(sums.hiddenMax[0], static_cast<double>(most));
+    }
+    // What the normal step chose, and the norms that it had, bit for bit.
+    const Kernels& kernels = Kernels::vectorised();
+    for (const SelectionRecord& record : captured->log.selections) {
+        const RawLayer& raw = captured->raw.layers.at(record.layer.value());
+        const auto cell = record.token.index() * 8 + record.expert.index();
+        EXPECT_EQ(raw.weights[cell], record.weight);
+        EXPECT_EQ(kernels.norm(raw.outputs.data() + cell * static_cast<std::size_t>(kTiny.hidden), kTiny.hidden),
+                  record.norm);
+    }
 }
 
 TEST_F(DeepCaptureTest, TakesTheLayersAndTokensThatAreAskedFor) {

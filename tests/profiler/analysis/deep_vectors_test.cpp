@@ -32,8 +32,8 @@ std::vector<float> floats(const json& values) {
     return out;
 }
 
-/// A layer of capture.json as the engine makes it, its tokens in two blocks.
-DeepLayer layerOf(const json& capture, const json& made) {
+/// A layer of capture.json as the engine makes it, its tokens in blocks of `most`.
+DeepLayer layerOf(const json& capture, const json& made, std::size_t most = 4) {
     const int experts = capture["experts"], hidden = capture["hidden"];
     DeepLayer layer = emptyDeepLayer(LayerIndex(made["layer"]), experts, capture["neurons"]);
     const auto index = made["index"].get<std::vector<std::int32_t>>();
@@ -41,8 +41,8 @@ DeepLayer layerOf(const json& capture, const json& made) {
                              outputs = floats(made["outputs"]);
     ThreadPool pool(2);
     DeepSums sums(ParallelMath(Kernels::vectorised(), pool), experts, hidden);
-    const std::size_t cut = 4;
-    for (const auto& [first, count] : {std::pair(std::size_t{0}, cut), std::pair(cut, index.size() - cut)}) {
+    for (std::size_t first = 0; first < index.size(); first += most) {
+        const std::size_t count = std::min(most, index.size() - first);
         const auto part = [&](const std::vector<float>& values) {
             const std::size_t width = values.size() / index.size();
             return std::span(values).subspan(first * width, count * width);
@@ -103,6 +103,39 @@ TEST(DeepAnalyses, AgreeWithNumpyAfterTheirWayThroughASession) {
         compared.insert(text.substr(0, text.find(':')));
     }
     EXPECT_THAT(deepAnalyses(), testing::UnorderedElementsAreArray(compared));
+}
+
+/// A run that tells its sums now and then cuts blocks where the clock says.
+TEST(DeepSums, DoNotDependOnHowTokensAreCutIntoBlocks) {
+    const json capture = analysisData("deep/capture.json");
+    for (const json& made : capture["layers"]) {
+        const DeepLayer whole = layerOf(capture, made, 1000);
+        for (const std::size_t most : {std::size_t{1}, std::size_t{3}}) {
+            const DeepLayer cut = layerOf(capture, made, most);
+            EXPECT_EQ(cut.tokens, whole.tokens);
+            EXPECT_EQ(cut.pairClasses, whole.pairClasses);
+            EXPECT_EQ(cut.cosineSum, whole.cosineSum);
+            EXPECT_EQ(cut.normSum, whole.normSum);
+            EXPECT_EQ(cut.rankCounts, whole.rankCounts);
+            EXPECT_EQ(cut.unselected, whole.unselected);
+            EXPECT_EQ(cut.router, whole.router);
+            EXPECT_EQ(cut.exampleNorms, whole.exampleNorms);
+        }
+    }
+}
+
+TEST(DeepAnalyses, OfARunThatNeverEndedSaySo) {
+    const TemporaryFolder folder;
+    SessionWriter(folder / "s.esdb").close();
+    DeepAggregates deep = captured();
+    keepDeepCapture(folder / "s.esdb", RunId(1), deep);
+    EXPECT_TRUE(readDeepCapture(folder / "s.esdb", RunId(1))->complete);
+    deep.complete = false;
+    keepDeepCapture(folder / "s.esdb", RunId(1), deep);
+    const auto read = readDeepCapture(folder / "s.esdb", RunId(1));
+    EXPECT_FALSE(read->complete);
+    for (const std::string& name : deepAnalyses())
+        EXPECT_THAT(analyse(name, &*read).counted, HasSubstr("the run had not ended when this was kept")) << name;
 }
 
 TEST(DeepAnalyses, SayWhereThereIsNoCaptureAndWhereNoTokenWasTaken) {
