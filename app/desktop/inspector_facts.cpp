@@ -26,26 +26,53 @@ struct Uses {
     std::int64_t accesses() const { return hits + inFlight + misses; }
 };
 
-Uses countUses(const RunTrace& trace, const Selection& selection) {
+bool countsTime(const Selection& selection) { return selection.time.has_value(); }
+bool countsUses(const Selection& selection) { return selection.tokens || selection.layer || selection.expert; }
+bool countsLoads(const Selection& selection) { return selection.layer || selection.expert; }
+
+/// Goes through a run's records and tells how far it is.
+class Walk {
+public:
+    Walk(std::size_t records, const InspectProgress& progress)
+        : m_records(std::max<std::size_t>(1, records)), m_progress(progress) {}
+
+    template <class Record, class Use>
+    void through(const std::vector<Record>& records, Use use) {
+        for (std::size_t from = 0; from < records.size(); from += kBlock) {
+            const std::size_t to = std::min(records.size(), from + kBlock);
+            for (std::size_t i = from; i < to; ++i)
+                use(records[i]);
+            m_done += to - from;
+            if (m_progress) m_progress(static_cast<double>(m_done) / static_cast<double>(m_records));
+        }
+    }
+
+private:
+    static constexpr std::size_t kBlock = 1 << 17;  // about a millisecond
+    std::size_t m_records, m_done = 0;
+    const InspectProgress& m_progress;
+};
+
+Uses countUses(const RunTrace& trace, const Selection& selection, Walk& walk) {
     Uses uses;
     uses.perExpert.resize(static_cast<std::size_t>(std::max(0, trace.model().experts)));
     const Selection everyExpert{selection.time, selection.tokens, selection.layer, std::nullopt};
-    for (const SelectionRecord& record : trace.selections()) {
-        if (!covers(everyExpert, record)) continue;
+    walk.through(trace.selections(), [&](const SelectionRecord& record) {
+        if (!covers(everyExpert, record)) return;
         ++uses.ofLayer;
         if (record.expert.index() < uses.perExpert.size()) ++uses.perExpert[record.expert.index()];
-        if (selection.expert && record.expert != *selection.expert) continue;
+        if (selection.expert && record.expert != *selection.expert) return;
         ++uses.selections;
         uses.weight += record.weight;
         if (std::isfinite(record.norm)) {
             uses.norm += record.norm;
             ++uses.norms;
         }
-        if (!record.firstUse) continue;
+        if (!record.firstUse) return;
         if (record.outcome == Outcome::Hit) ++uses.hits;
         if (record.outcome == Outcome::InFlight) ++uses.inFlight;
         if (record.outcome == Outcome::Miss) ++uses.misses;
-    }
+    });
     return uses;
 }
 
@@ -60,21 +87,21 @@ void addHits(InspectorText& text, std::int64_t hits, std::int64_t inFlight, std:
                           QString("%1 accesses found the expert neither there nor under way.").arg(countText(misses))});
 }
 
-void addLoads(InspectorText& text, const RunTrace& trace, const Selection& selection) {
+void addLoads(InspectorText& text, const RunTrace& trace, const Selection& selection, Walk& walk) {
     std::int64_t loads = 0;
     Bytes moved;
-    for (const TransferRecord& transfer : trace.transfers()) {
-        if (selection.layer && transfer.expert.layer != *selection.layer) continue;
-        if (selection.expert && transfer.expert.expert != *selection.expert) continue;
+    walk.through(trace.transfers(), [&](const TransferRecord& transfer) {
+        if (selection.layer && transfer.expert.layer != *selection.layer) return;
+        if (selection.expert && transfer.expert.expert != *selection.expert) return;
         ++loads;
         moved += transfer.moved;
-    }
+    });
     text.facts.push_back({"transfers", countText(loads), "How often it was moved to the device, in the whole run."});
     text.facts.push_back({"bytes moved", bytesText(moved), "What went over the link for it, in the whole run."});
 }
 
-void describeUses(InspectorText& text, const RunTrace& trace, const Selection& selection) {
-    const Uses uses = countUses(trace, selection);
+void describeUses(InspectorText& text, const RunTrace& trace, const Selection& selection, Walk& walk) {
+    const Uses uses = countUses(trace, selection, walk);
     text.facts.push_back(
         {"selections", countText(uses.selections), "Times that a token chose it, one per token, layer and rank."});
     if (selection.expert) {
@@ -101,7 +128,7 @@ void describeUses(InspectorText& text, const RunTrace& trace, const Selection& s
                               "L2 norm of its unweighted output, averaged over its selections."});
     }
     addHits(text, uses.hits, uses.inFlight, uses.misses);
-    if (selection.layer || selection.expert) addLoads(text, trace, selection);
+    if (countsLoads(selection)) addLoads(text, trace, selection, walk);
 }
 
 void describeRun(InspectorText& text, const RunTrace& trace) {
@@ -127,16 +154,16 @@ void describeRun(InspectorText& text, const RunTrace& trace) {
                           "Of the compute thread's time, spent waiting for expert bytes."});
 }
 
-void describeTime(InspectorText& text, const RunTrace& trace, const TimeRange& range) {
+void describeTime(InspectorText& text, const RunTrace& trace, const TimeRange& range, Walk& walk) {
     Nanoseconds compute, wait;
     std::int64_t transfers = 0;
-    for (const SpanRecord& span : trace.spans()) {
+    walk.through(trace.spans(), [&](const SpanRecord& span) {
         const Nanoseconds overlap = std::min(span.end, range.to) - std::max(span.start, range.from);
-        if (overlap.count() <= 0) continue;
+        if (overlap.count() <= 0) return;
         if (span.kind == SpanKind::Wait) wait += overlap;
         if (span.kind == SpanKind::Step) compute += overlap;
         if (span.kind == SpanKind::TransferDemand || span.kind == SpanKind::TransferPrefetch) ++transfers;
-    }
+    });
     text.facts.push_back({"length", durationText(range.to - range.from), "Of the selected time."});
     text.facts.push_back(
         {"computing", durationText(compute - wait), "Steps of the compute thread in this time, without its waits."});
@@ -174,21 +201,29 @@ QString titleOf(const RunTrace& trace, const Selection& selection) {
 
 }  // namespace
 
-InspectorText inspect(const RunTrace& trace, const Selection& selection) {
+InspectorText inspectAtOnce(const RunTrace& trace, const Selection& selection) {
     InspectorText text;
     text.title = titleOf(trace, selection);
     text.subtitle = QString("run %1 · %2")
                         .arg(trace.entry().id.value())
                         .arg(QString::fromStdString(trace.entry().description.policy));
-    if (selection == Selection{}) {
-        describeRun(text, trace);
-        return text;
-    }
-    if (selection.tokens && selection.tokens->to.value() - selection.tokens->from.value() == 1) {
+    if (selection == Selection{}) describeRun(text, trace);
+    if (selection.tokens && selection.tokens->to.value() - selection.tokens->from.value() == 1)
         describeToken(text, trace, selection.tokens->from);
-    }
-    if (selection.time) describeTime(text, trace, *selection.time);
-    if (selection.tokens || selection.layer || selection.expert) describeUses(text, trace, selection);
+    return text;
+}
+
+std::size_t recordsToInspect(const RunTrace& trace, const Selection& selection) {
+    return (countsTime(selection) ? trace.spans().size() : 0) +
+           (countsUses(selection) ? trace.selections().size() : 0) +
+           (countsLoads(selection) ? trace.transfers().size() : 0);
+}
+
+InspectorText inspect(const RunTrace& trace, const Selection& selection, const InspectProgress& progress) {
+    InspectorText text = inspectAtOnce(trace, selection);
+    Walk walk(recordsToInspect(trace, selection), progress);
+    if (countsTime(selection)) describeTime(text, trace, *selection.time, walk);
+    if (countsUses(selection)) describeUses(text, trace, selection, walk);
     return text;
 }
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <QString>
+#include <cstddef>
+#include <functional>
 #include <vector>
 
 #include "profiler/analysis/run_trace.h"
@@ -22,8 +24,17 @@ struct InspectorText {
     std::vector<Fact> facts;
 };
 
+/// Told now and then which part of the records has been counted, 0…1; may throw to end the counting.
+using InspectProgress = std::function<void(double share)>;
+
 /// The numbers of what is selected: the run when nothing is, else the tokens, layer, expert and time that are. Plain
-/// equivalent: filter the run's records by the selection and count; O(records).
-InspectorText inspect(const RunTrace& trace, const Selection& selection);
+/// equivalent: filter the run's records by the selection and count; O(recordsToInspect()).
+InspectorText inspect(const RunTrace& trace, const Selection& selection, const InspectProgress& progress = {});
+
+/// How inspect() begins: what can be told without counting records. O(1).
+InspectorText inspectAtOnce(const RunTrace& trace, const Selection& selection);
+
+/// How many records inspect() has to look at; 0 where inspectAtOnce() is all there is to say.
+std::size_t recordsToInspect(const RunTrace& trace, const Selection& selection);
 
 }  // namespace expertscope

@@ -6,15 +6,20 @@
 #include <QPushButton>
 #include <QScrollArea>
 #include <QVBoxLayout>
+#include <memory>
+#include <utility>
 
 #include "app/desktop/inspector_facts.h"
-#include "views/base/selection.h"
+#include "views/base/job_strip.h"
 #include "views/base/session_model.h"
 
 namespace expertscope {
 namespace {
 
 constexpr int kCoalesceMs = 250;  // numbers that change faster cannot be read
+constexpr int kPatienceMs = 300;  // most counting has ended by then
+/// Counted in some milliseconds.
+constexpr std::size_t kCountAtOnce = 500'000;
 
 QLabel* valueLabel(const Fact& fact, QWidget* parent) {
     auto* label = new QLabel(fact.value, parent);
@@ -36,7 +41,8 @@ InspectorPanel::InspectorPanel(SessionModel& session, SelectionModel& selection,
       m_subtitle(new QLabel(this)),
       m_facts(new QWidget),
       m_form(new QFormLayout(m_facts)),
-      m_buttons(new QWidget(this)) {
+      m_buttons(new QWidget(this)),
+      m_countAtOnce(kCountAtOnce) {
     m_title->setObjectName("inspectorTitle");
     QFont bold = m_title->font();
     bold.setBold(true);
@@ -64,8 +70,12 @@ InspectorPanel::InspectorPanel(SessionModel& session, SelectionModel& selection,
     layout->addWidget(m_title);
     layout->addWidget(m_subtitle);
     layout->addWidget(scroll, 1);
+    layout->addWidget(m_strip = new JobStrip(m_job, this));
     layout->addWidget(m_buttons);
 
+    m_strip->setPatience(kPatienceMs);
+    connect(m_strip, &JobStrip::againWanted, this, &InspectorPanel::countAgain);
+    connect(&m_job, &BackgroundJob::ended, this, &InspectorPanel::ended);
     m_pending.setSingleShot(true);
     m_pending.setInterval(kCoalesceMs);
     connect(&m_pending, &QTimer::timeout, this, &InspectorPanel::refresh);
@@ -83,10 +93,66 @@ void InspectorPanel::refresh() {
     const RunTrace* trace = m_session.trace();
     m_buttons->setVisible(trace != nullptr);
     if (trace == nullptr) {
+        drop();
         show({.title = "Nothing to inspect yet", .subtitle = "Open a session or profile a model.", .facts = {}});
         return;
     }
-    show(inspect(*trace, m_selection.current()));
+    const Subject subject{m_session.file(), trace->entry().id, m_selection.current()};
+    if (recordsToInspect(*trace, subject.selection) <= m_countAtOnce) {
+        drop();
+        show(inspect(*trace, subject.selection));
+        return;
+    }
+    if (m_asked == subject) {
+        // The numbers of before stay until newer ones are there.
+        if (!m_job.running() && !m_refused && trace->revision() != m_revision) count(subject);
+        return;
+    }
+    drop();
+    m_asked = subject;
+    showUncounted("counting…", "The run is long: its numbers come in a moment.");
+    count(subject);
+}
+
+void InspectorPanel::countAgain() {
+    if (m_asked) count(*m_asked);
+}
+
+void InspectorPanel::count(const Subject& subject) {
+    std::shared_ptr<const RunTrace> lent = m_session.lend(subject.run);
+    m_refused = false;
+    m_revision = lent->revision();
+    m_job.start([this, trace = std::move(lent), selection = subject.selection](const JobControl& control) {
+        control.at(tr("Counting…"));
+        const InspectorText text =
+            inspect(*trace, selection, [&](double share) { control.at(tr("Counting…"), share); });
+        return [this, text] {
+            m_counted = true;
+            show(text);
+            m_pending.start();  // it may have grown meanwhile
+        };
+    });
+}
+
+/// Ends what is counted: something else is shown.
+void InspectorPanel::drop() {
+    m_asked.reset();
+    m_counted = m_refused = false;
+    m_job.cancel();
+    m_strip->forget();
+}
+
+void InspectorPanel::ended(const QString& failure, bool cancelled) {
+    if (!m_asked || (failure.isEmpty() && !cancelled)) return;
+    m_refused = true;
+    if (!m_counted) showUncounted("not counted", cancelled ? QString("It was cancelled.") : failure);
+}
+
+/// Shows what is known without counting.
+void InspectorPanel::showUncounted(const QString& state, const QString& meaning) {
+    InspectorText text = inspectAtOnce(*m_session.trace(), m_asked->selection);
+    text.facts.push_back({"numbers", state, meaning});
+    show(text);
 }
 
 void InspectorPanel::show(const InspectorText& text) {

@@ -131,15 +131,21 @@ double RunFigures::tokenQuantile(double q) const {
     return tokenMs[std::clamp<std::size_t>(rank, 1, tokenMs.size()) - 1];
 }
 
-RunFigures figuresOf(const RunTrace& trace) {
+RunFigures figuresOf(const RunTrace& trace, const std::function<void(double share)>& progress) {
+    const auto tell = [&](double share) {
+        if (progress) progress(share);
+    };
     RunFigures figures;
     figures.id = trace.entry().id;
     figures.description = trace.entry().description;
     figures.hitRate.assign(static_cast<std::size_t>(trace.model().layers), kNone);
+    tell(0);
     countSelections(trace, figures);
+    tell(0.2);
     countTransfers(trace, figures);
     countTokens(trace, figures);
     readFidelity(trace.entry(), figures);
+    tell(0.3);
     figures.time = splitTime(trace.spans(), LaneId(0));
     return figures;
 }

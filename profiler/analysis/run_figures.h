@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -44,8 +45,9 @@ struct RunFigures {
     double tokenQuantile(double q) const;
 };
 
-/// O(records).
-RunFigures figuresOf(const RunTrace& trace);
+/// O(n log n) in the spans, else O(records). `progress` is told between its steps which part is done, 0…1, and may
+/// throw to end it.
+RunFigures figuresOf(const RunTrace& trace, const std::function<void(double share)>& progress = {});
 
 /// How many times as fast `b` decodes as `a`, over the requests that both made: exp of the mean logarithm of the
 /// ratios with its interval, so that what one request has in common in both runs cancels out.

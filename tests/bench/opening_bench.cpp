@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What a person waits for when the window opens a session of 10 million spans and 10 million selections: from the click
-// to the first paint, to the first picture of a view, until everything is read; and the longest time that the window
-// stood still meanwhile. Not a Google Benchmark: one window, one opening, told in a line a view.
+// to the first paint, to the first picture of a view, until everything is read; then after clicks that make the
+// inspector count the run anew; and the longest time that the window stood still meanwhile. Not a Google Benchmark: one
+// window, one opening, told in a line a view and a click.
 //
 //   es_bench_opening [SESSION [VIEW [RECORDS_READ_AT_ONCE]]]
 //
@@ -129,6 +130,42 @@ double residentMiB() {
     return resident * 4096 / (1 << 20);
 }
 
+/// Lets the window do what it still does.
+void rest() {
+    QElapsedTimer clock;
+    clock.start();
+    while (clock.elapsed() < 1500)
+        QApplication::processEvents();
+}
+
+/// Selects as a click would, and tells for how long the window stood still then.
+void click(MainWindow& window, Watch& watch, const char* what, const Selection& selection) {
+    watch.start();
+    window.selection().set(selection);
+    watch.beat();
+    const double returned = watch.ms();
+    rest();
+    watch.beat();
+    std::printf("  click on %-22s returned %6.0f ms, longest stillness %5.0f ms\n", what, returned, watch.longestMs());
+    std::fflush(stdout);
+}
+
+void clickAround(MainWindow& window, Watch& watch) {
+    const RunTrace* const trace = window.session().trace();
+    if (!trace || trace->spans().empty()) return;
+    Selection expert;
+    expert.layer = LayerIndex(3);
+    expert.expert = ExpertId(7);
+    click(window, watch, "an expert", expert);
+    Selection time;
+    time.time = TimeRange{trace->spans().front().start, trace->spans().back().end};
+    click(window, watch, "all of the time", time);
+    Selection token;
+    token.tokens = TokenRange{TokenIndex(1000), TokenIndex(1001)};
+    click(window, watch, "a token", token);
+    click(window, watch, "nothing", {});
+}
+
 void openIn(const QString& view, const QString& file, std::size_t atOnce) {
     QTemporaryDir folder;
     QSettings settings(folder.filePath("settings.ini"), QSettings::IniFormat);
@@ -149,16 +186,13 @@ void openIn(const QString& view, const QString& file, std::size_t atOnce) {
     while (window.session().reading())
         QApplication::processEvents();
     const double read = watch.ms();
-    // What views still do after the last record.
-    for (QElapsedTimer rest; !rest.isValid() || rest.elapsed() < 1500;) {
-        if (!rest.isValid()) rest.start();
-        QApplication::processEvents();
-    }
+    rest();
     watch.beat();
     std::printf(
         "%-10s open() %6.0f ms, first paint %6.0f ms, all read %6.0f ms, longest stillness %5.0f ms, %.0f MiB\n",
         view.toUtf8().constData(), opened, painted, read, watch.longestMs(), residentMiB());
     std::fflush(stdout);
+    clickAround(window, watch);
 }
 
 }  // namespace
@@ -172,7 +206,7 @@ int main(int argc, char** argv) {
         argc > 1 ? argv[1] : (std::filesystem::temp_directory_path() / "expertscope-bench-10m.esdb").string();
     if (!std::filesystem::exists(file)) make(file);
     const std::size_t atOnce = argc > 3 ? std::stoull(argv[3]) : 0;
-    for (const char* view : {"overview", "experts", "timeline", "tokens"})
+    for (const char* view : {"overview", "experts", "timeline", "tokens", "compare"})
         if (argc < 3 || std::string_view(argv[2]) == view || std::string_view(argv[2]) == "all")
             openIn(view, QString::fromStdString(file), atOnce);
     return 0;

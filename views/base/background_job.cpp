@@ -65,7 +65,7 @@ void BackgroundJob::wait() {
 void BackgroundJob::work(const std::stop_token& stop) {
     std::unique_lock lock(m_mutex);
     while (m_wake.wait(lock, stop, [this] { return m_next != nullptr; })) {
-        const Work next = std::exchange(m_next, nullptr);
+        Work next = std::exchange(m_next, nullptr);
         const std::int64_t number = m_wanted;
         m_busy = true;
         lock.unlock();
@@ -77,6 +77,7 @@ void BackgroundJob::work(const std::stop_token& stop) {
         } catch (const JobStopped&) { stopped = true; } catch (const std::exception& error) {
             failure = QString::fromUtf8(error.what());
         }
+        next = nullptr;  // what it held is free when its result is taken
         if (!stopped) {
             QMetaObject::invokeMethod(
                 this, [this, number, taker, failure] { told(number, taker, failure); }, Qt::QueuedConnection);

@@ -2,6 +2,7 @@
 #include "views/base/session_model.h"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "engine/base/error.h"
@@ -17,6 +18,8 @@ constexpr int kPollsBetweenStateChecks = 10;
 constexpr std::size_t kReadAtOnce = 250'000;
 /// Chunks of a part: 131,072 records, which views take in within a frame.
 constexpr int kChunksOfAPart = 32;
+/// Between two looks at whether a trace is still lent.
+constexpr int kLentMilliseconds = 5;
 
 bool sameStanding(const RunEntry& a, const RunEntry& b) {
     return a.id == b.id && a.state == b.state && a.summary.has_value() == b.summary.has_value();
@@ -36,8 +39,25 @@ struct SessionModel::Part {
     RecordBatch batch = {};
 };
 
+/// A trace, and how many readers off the UI thread it has: while there are some, it stays as it is.
+struct SessionModel::Held {
+    Held(const SessionReader& reader, RunId run, std::size_t most) : trace(reader, run, most) {}
+    bool isLent() const { return readers.load(std::memory_order_acquire) > 0; }
+    void awaitReturn() const {
+        for (int count = readers.load(std::memory_order_acquire); count > 0;
+             count = readers.load(std::memory_order_acquire))
+            readers.wait(count, std::memory_order_acquire);
+    }
+
+    RunTrace trace;
+    std::atomic<int> readers = 0;
+};
+
 SessionModel::SessionModel(QObject* parent) : QObject(parent), m_readAtOnce(kReadAtOnce) {
     connect(&m_timer, &QTimer::timeout, this, &SessionModel::poll);
+    m_takeAgain.setSingleShot(true);
+    m_takeAgain.setInterval(kLentMilliseconds);
+    connect(&m_takeAgain, &QTimer::timeout, this, [this] { take(m_waiting); });
 }
 
 SessionModel::~SessionModel() = default;
@@ -47,16 +67,16 @@ void SessionModel::open(const QString& file) {
     const std::int64_t version = reader->dataVersion();
     std::vector<RunEntry> runs = reader->runs();
     std::optional<RunId> newest;
-    std::unique_ptr<RunTrace> trace;
+    std::shared_ptr<Held> held;
     if (!runs.empty()) {
         newest = runs.back().id;
-        trace = std::make_unique<RunTrace>(*reader, *newest, m_readAtOnce);
+        held = std::make_shared<Held>(*reader, *newest, m_readAtOnce);
     }
     forgetTraces();  // before the reader that they read from
     m_reader = std::move(reader);
     m_runs = std::move(runs);
     m_current = newest;
-    if (trace) keep(*newest, std::move(trace));
+    if (held) keep(*newest, std::move(held));
     m_dataVersion = version;
     m_quietPolls = 0;
     m_lastFailure.clear();
@@ -89,10 +109,21 @@ void SessionModel::setCurrentRun(RunId run) {
 const RunTrace* SessionModel::trace() const {
     if (!m_current) return nullptr;
     const auto found = m_traces.find(m_current->value());
-    return found == m_traces.end() ? nullptr : found->second.get();
+    return found == m_traces.end() ? nullptr : &found->second->trace;
 }
 
-const RunTrace* SessionModel::trace(RunId run) { return hasRun(run) ? &load(run) : nullptr; }
+const RunTrace* SessionModel::trace(RunId run) { return hasRun(run) ? &load(run).trace : nullptr; }
+
+std::shared_ptr<const RunTrace> SessionModel::lend(RunId run) {
+    if (!hasRun(run)) return nullptr;
+    load(run);
+    const std::shared_ptr<Held> held = m_traces.at(run.value());
+    held->readers.fetch_add(1, std::memory_order_relaxed);
+    return {&held->trace, [held](const RunTrace*) {
+                held->readers.fetch_sub(1, std::memory_order_release);
+                held->readers.notify_all();
+            }};
+}
 
 Bytes SessionModel::sizeOnDisk() const { return m_reader ? m_reader->sizeOnDisk() : Bytes(0); }
 
@@ -123,9 +154,13 @@ void SessionModel::poll() {
             currentDiffers = true;
         }
         bool grown = false;
-        for (auto& [id, trace] : m_traces) {
+        for (auto& [id, held] : m_traces) {
+            if (held->isLent()) {
+                m_dataVersion = -1;  // the next look brings what this one leaves
+                continue;
+            }
             bool changed = false;
-            while (trace->refresh())
+            while (held->trace.refresh())
                 changed = true;
             if (m_current && id == m_current->value()) grown = changed;
         }
@@ -140,17 +175,17 @@ void SessionModel::poll() {
     }
 }
 
-RunTrace& SessionModel::load(RunId run) {
+SessionModel::Held& SessionModel::load(RunId run) {
     const auto found = m_traces.find(run.value());
     if (found != m_traces.end()) return *found->second;
-    keep(run, std::make_unique<RunTrace>(*m_reader, run, m_readAtOnce));
+    keep(run, std::make_shared<Held>(*m_reader, run, m_readAtOnce));
     return *m_traces.at(run.value());
 }
 
 /// Takes a trace in, and begins to read what it does not hold yet.
-void SessionModel::keep(RunId run, std::unique_ptr<RunTrace> trace) {
-    const bool whole = trace->isWhole();
-    m_traces.emplace(run.value(), std::move(trace));
+void SessionModel::keep(RunId run, std::shared_ptr<Held> held) {
+    const bool whole = held->trace.isWhole();
+    m_traces.emplace(run.value(), std::move(held));
     if (whole) return;
     m_toRead.push_back(run);
     if (m_toRead.size() == 1) readOn();
@@ -159,6 +194,8 @@ void SessionModel::keep(RunId run, std::unique_ptr<RunTrace> trace) {
 void SessionModel::forgetTraces() {
     m_toRead.clear();
     if (m_reading) m_reading->cancel();
+    m_takeAgain.stop();
+    m_waiting.reset();
     m_traces.clear();  // before the reader that they read from
 }
 
@@ -176,7 +213,7 @@ void SessionModel::readOn() {
     const RunId run = m_toRead.front();
     m_recordsRead = 0;
     m_wanted = 0;
-    readPart(std::make_shared<Part>(m_reader->file(), run, m_traces.at(run.value())->cursor()));
+    readPart(std::make_shared<Part>(m_reader->file(), run, m_traces.at(run.value())->trace.cursor()));
 }
 
 void SessionModel::readPart(std::shared_ptr<Part> part) {
@@ -190,8 +227,16 @@ void SessionModel::readPart(std::shared_ptr<Part> part) {
     });
 }
 
-void SessionModel::take(const std::shared_ptr<Part>& part) {
-    RunTrace& trace = *m_traces.at(part->run.value());
+void SessionModel::take(std::shared_ptr<Part> part) {
+    Held& held = *m_traces.at(part->run.value());
+    if (held.isLent()) {
+        m_waiting = std::move(part);
+        m_takeAgain.start();
+        return;
+    }
+    m_takeAgain.stop();
+    m_waiting.reset();
+    RunTrace& trace = held.trace;
     if (m_wanted == 0) {
         m_wanted = std::max<std::int64_t>(1, part->counts.all());
         trace.reserve(part->counts);
@@ -206,7 +251,9 @@ void SessionModel::take(const std::shared_ptr<Part>& part) {
 }
 
 void SessionModel::endReading(RunId run) {
-    m_traces.at(run.value())->append({}, {});
+    Held& held = *m_traces.at(run.value());
+    held.awaitReturn();  // matters only where reading failed: take() has waited
+    held.trace.append({}, {});
     std::erase(m_toRead, run);
     m_dataVersion = -1;  // the next look at the file brings what was recorded meanwhile
     if (!m_toRead.empty()) readOn();
@@ -220,8 +267,12 @@ double SessionModel::readShare() const {
 }
 
 void SessionModel::finishReading() {
-    while (reading())
+    while (reading()) {
         m_reading->wait();
+        if (!m_waiting) continue;
+        m_traces.at(m_waiting->run.value())->awaitReturn();
+        take(m_waiting);
+    }
 }
 
 bool SessionModel::hasRun(RunId run) const { return std::ranges::find(m_runs, run, &RunEntry::id) != m_runs.end(); }

@@ -39,6 +39,9 @@ public:
     const RunTrace* trace() const;
     /// Trace of any run of the session; begins to read it on first use.
     const RunTrace* trace(RunId run);
+    /// Such a trace for work off the UI thread, which may read it for as long as it holds it: meanwhile nothing is
+    /// appended to it, and it outlives its session. To be let go by whoever ends the work, never kept by the UI thread.
+    std::shared_ptr<const RunTrace> lend(RunId run);
     /// Whether records are being read off the UI thread.
     bool reading() const { return !m_toRead.empty(); }
     /// Which part of the run that is being read has been, 0…1; 1 when none is.
@@ -66,7 +69,8 @@ private:
     std::unique_ptr<SessionReader> m_reader;
     std::vector<RunEntry> m_runs;
     std::optional<RunId> m_current;
-    std::map<std::int64_t, std::unique_ptr<RunTrace>> m_traces;
+    struct Held;
+    std::map<std::int64_t, std::shared_ptr<Held>> m_traces;
     QTimer m_timer;
     std::int64_t m_dataVersion = -1;
     int m_quietPolls = 0;   ///< polls since the file was last read, while a run is going on
@@ -77,11 +81,14 @@ private:
     std::unique_ptr<BackgroundJob> m_reading;      ///< made when a run is too large to be read at once
 
     struct Part;
-    RunTrace& load(RunId run);
-    void keep(RunId run, std::unique_ptr<RunTrace> trace);
+    std::shared_ptr<Part> m_waiting;  ///< was read, and waits until its trace is not lent
+    QTimer m_takeAgain;
+
+    Held& load(RunId run);
+    void keep(RunId run, std::shared_ptr<Held> held);
     void readOn();
     void readPart(std::shared_ptr<Part> part);
-    void take(const std::shared_ptr<Part>& part);
+    void take(std::shared_ptr<Part> part);
     void forgetTraces();
     void endReading(RunId run);
     bool hasRun(RunId run) const;

@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "engine/base/record_names.h"
-#include "profiler/analysis/run_trace.h"
 #include "views/base/number_format.h"
 
 namespace expertscope {
@@ -26,8 +25,7 @@ QString withInterval(const Estimate& estimate) {
 
 }  // namespace
 
-void CompareModel::take(const RunTrace& trace) {
-    RunFigures figures = figuresOf(trace);
+void CompareModel::take(RunFigures figures) {
     const auto known = std::ranges::find(m_runs, figures.id, &RunFigures::id);
     if (known != m_runs.end())
         *known = std::move(figures);

@@ -2,8 +2,6 @@
 #pragma once
 
 #include <QString>
-#include <map>
-#include <optional>
 #include <vector>
 
 #include "profiler/analysis/run_figures.h"
@@ -13,7 +11,6 @@
 
 namespace expertscope {
 
-class RunTrace;
 class Theme;
 
 /// One of the parts that a run's bar is stacked of.
@@ -27,8 +24,8 @@ struct ComparePart {
 /// The runs of a session side by side. Two of them, A and B, are compared in a sentence and on one time axis.
 class CompareModel {
 public:
-    /// Takes the figures of a run, or newer ones of a run that it has. O(records).
-    void take(const RunTrace& trace);
+    /// Takes the figures of a run, or newer ones of a run that it has.
+    void take(RunFigures figures);
     void clear();
 
     const std::vector<RunFigures>& runs() const { return m_runs; }
@@ -67,36 +64,6 @@ private:
     std::vector<RunFigures> m_runs;
     int m_a = -1, m_b = -1;
     bool m_chosen = false;
-};
-
-/// A's and B's lanes (compute, wait, transfers) below one another, both from the start of the decoding of the request
-/// that is looked at: what one run has done by the time that the other has done it too. Lanes are as tall as they are
-/// busy, by pixel. Time in milliseconds since the request's first token.
-class MatchedTimeline {
-public:
-    static constexpr int kLanes = 3;
-    void setTraces(const RunTrace* a, const RunTrace* b);
-    /// Which request of both runs.
-    void setRequest(RequestIndex request);
-    RequestIndex request() const { return m_request; }
-    /// Requests that both runs have decoded.
-    int requests() const;
-    /// The longer decoding of the two, in milliseconds; 0 without any.
-    double length() const;
-    /// Decoding of one run (0 = A, 1 = B), in milliseconds.
-    double length(int run) const;
-    /// Lanes of A at 0…3 from the top, those of B at 4…7: the value axis runs downwards.
-    DrawList draw(const Viewport& viewport, const Theme& theme) const;
-    static QString laneName(int row);
-
-private:
-    struct Decoding {
-        Nanoseconds from, to;
-    };
-    std::optional<Decoding> decoding(const RunTrace* trace) const;
-
-    const RunTrace* m_traces[2] = {nullptr, nullptr};
-    RequestIndex m_request{0};
 };
 
 }  // namespace expertscope

@@ -9,11 +9,14 @@
 #include <QSpinBox>
 #include <QVBoxLayout>
 #include <algorithm>
+#include <optional>
 
 #include <qcustomplot.h>
 
+#include "profiler/analysis/run_trace.h"
 #include "views/base/draw_list_plottable.h"
 #include "views/base/empty_state.h"
+#include "views/base/job_strip.h"
 #include "views/base/legend_strip.h"
 #include "views/base/number_format.h"
 #include "views/base/plot_style.h"
@@ -27,7 +30,8 @@ namespace {
 constexpr int kUpdateMilliseconds = 500;
 constexpr int kWidthOfTwoColumns = 760;
 constexpr int kWidthOfThreeColumns = 1180;
-constexpr int kTimelineHeight = 190;  // two times three lanes, so that their names do not touch
+constexpr int kPatienceMilliseconds = 300;  // most counting has ended by then
+constexpr int kTimelineHeight = 190;        // two times three lanes, so that their names do not touch
 
 }  // namespace
 
@@ -46,6 +50,8 @@ CompareView::CompareView(SessionModel& session, SelectionModel& selection, QWidg
     auto* outer = new QVBoxLayout(this);
     outer->setContentsMargins(0, 0, 0, 0);
     outer->addWidget(scroll);
+    outer->addWidget(m_strip = new JobStrip(m_job, this));
+    m_strip->setPatience(kPatienceMilliseconds);
     m_verdict->setWordWrap(true);
     m_verdict->setTextInteractionFlags(Qt::TextSelectableByMouse);
     QFont font = plotFont();
@@ -80,17 +86,17 @@ CompareView::CompareView(SessionModel& session, SelectionModel& selection, QWidg
     page->addWidget(m_verdict);
     page->addWidget(m_controls);
     page->addLayout(m_grid, 1);
-    m_empty = new EmptyState(this);
+    m_empty = new EmptyState(scroll);  // leaves the strip of the job to be seen
     connect(m_empty, &EmptyState::commandWanted, this, &View::commandWanted);
 
     m_later.setSingleShot(true);
     m_later.setInterval(kUpdateMilliseconds);
     connect(&m_later, &QTimer::timeout, this, [this] {
-        if (isVisible())
-            refresh();
-        else
-            m_stale = true;
+        m_stale = true;
+        if (isVisible()) ask();
     });
+    connect(m_strip, &JobStrip::againWanted, this, &CompareView::askAgain);
+    connect(&m_job, &BackgroundJob::ended, this, &CompareView::ended);
     const auto later = [this] {
         if (!m_later.isActive()) m_later.start();
     };
@@ -148,9 +154,9 @@ void CompareView::makeControls() {
         row->setStretchFactor(box, 1);
         connect(box, &QComboBox::currentIndexChanged, this, &CompareView::chosen);
     }
-    connect(m_request, &QSpinBox::valueChanged, this, [this](int request) {
-        m_matched.setRequest(RequestIndex(request));
+    connect(m_request, &QSpinBox::valueChanged, this, [this] {
         drawMatched();
+        ask();
     });
 }
 
@@ -181,7 +187,7 @@ void CompareView::resizeEvent(QResizeEvent* event) {
 
 void CompareView::showEvent(QShowEvent* event) {
     View::showEvent(event);
-    if (m_stale) refresh();
+    ask();
 }
 
 void CompareView::setTheme(const Theme& theme) {
@@ -199,38 +205,123 @@ void CompareView::setTheme(const Theme& theme) {
 void CompareView::takeSession() {
     m_model.clear();
     m_taken.clear();
+    m_due.clear();
+    m_lanes.clear();
+    m_job.cancel();
+    m_strip->forget();
+    m_refused = false;
+    m_stale = true;
+    showCounted();
     // Reading every run of a session is for who looks at them.
-    if (isVisible())
-        refresh();
+    if (isVisible()) ask();
+}
+
+/// Notes which runs have grown or are new, and begins to read the first that is not whole: one after the other, so that
+/// a session of many runs holds up nothing. False while there is such a run.
+bool CompareView::findGrown() {
+    m_stale = false;
+    for (const RunEntry& run : m_session.runs()) {
+        const RunTrace* const trace = m_session.trace(run.id);
+        if (!trace->isWhole()) return false;  // its last part tells that it has grown
+        const auto taken = m_taken.find(run.id.value());
+        if (taken == m_taken.end() || taken->second != trace->revision()) m_due.insert(run.id.value());
+    }
+    return true;
+}
+
+/// Begins the next piece that is missing. What grows meanwhile is asked for in the next round, so that a run that grows
+/// without end does not keep the others waiting.
+void CompareView::ask() {
+    if (m_job.running() || m_refused) return;
+    if (m_due.empty() && !m_model.empty()) {
+        for (const int run : {m_model.a(), m_model.b()}) {
+            const Decoding decoding = decodingOf(run);
+            const auto counted = m_lanes.find(decoding);
+            if (counted == m_lanes.end() || counted->second.revision != m_taken.at(decoding.first))
+                return countLanes(decoding);
+        }
+    }
+    if (m_due.empty() && m_stale) {
+        findGrown();
+        if (m_model.empty()) showCounted();  // says what is being done
+    }
+    if (!m_due.empty()) countFigures(RunId(*m_due.begin()));
+}
+
+void CompareView::askAgain() {
+    m_refused = false;
+    ask();
+}
+
+void CompareView::countFigures(RunId run) {
+    std::shared_ptr<const RunTrace> lent = m_session.lend(run);
+    const std::int64_t revision = lent->revision();
+    m_job.start([this, trace = std::move(lent), run, revision](const JobControl& control) {
+        const QString what = tr("Counting run %1…").arg(run.value());
+        RunFigures figures = figuresOf(*trace, [&](double share) { control.at(what, share); });
+        return [this, run, revision, figures] {
+            m_model.take(figures);
+            m_taken[run.value()] = revision;
+            m_due.erase(run.value());
+            if (m_due.empty()) showCounted();
+            ask();
+        };
+    });
+}
+
+void CompareView::countLanes(const Decoding& decoding) {
+    std::shared_ptr<const RunTrace> lent = m_session.lend(RunId(decoding.first));
+    const std::int64_t revision = m_taken.at(decoding.first);
+    m_job.start([this, trace = std::move(lent), decoding, revision](const JobControl& control) {
+        const QString what = tr("Looking at the lanes of run %1…").arg(decoding.first);
+        const auto lanes = std::make_shared<const MatchedLanes>(*trace, RequestIndex(decoding.second),
+                                                                [&](double share) { control.at(what, share); });
+        return [this, decoding, revision, lanes] {
+            m_lanes[decoding] = {revision, lanes};
+            drawMatched();
+            ask();
+        };
+    });
+}
+
+void CompareView::ended(const QString& failure, bool cancelled) {
+    m_refused = cancelled || !failure.isEmpty();
+    if (!m_refused) return;
+    if (m_model.empty())
+        m_empty->tell(tr("The runs are not counted"), cancelled ? tr("It was cancelled.") : failure);
     else
-        m_stale = true;
+        drawMatched();
 }
 
 void CompareView::refresh() {
     m_later.stop();
-    m_stale = false;
-    const RunTrace* unread = nullptr;
-    for (const RunEntry& run : m_session.runs()) {
-        const RunTrace* const trace = m_session.trace(run.id);
-        if (!trace) continue;
-        if (!trace->isWhole()) {
-            unread = trace;
-            continue;  // compared when it is whole
-        }
-        std::int64_t& taken = m_taken.try_emplace(run.id.value(), -1).first->second;
-        if (taken == trace->revision()) continue;  // only the run that grows is counted again
-        taken = trace->revision();
-        m_model.take(*trace);
+    for (bool whole = false; !whole;) {
+        m_session.finishReading();
+        m_job.wait();  // of what was asked for before
+        m_refused = false;
+        whole = findGrown();
+        ask();
+        m_job.wait();
+        if (m_refused) return;
     }
+}
+
+/// Shows what has been counted so far.
+void CompareView::showCounted() {
     m_table->setTable(m_model.columns(), m_model.rows());
-    if (m_model.empty()) {
-        tellWhyEmpty(*m_empty, unread, {tr("its runs side by side")});
+    if (!m_model.empty()) {
+        m_empty->hide();
+        arrange(width());
+        fillRuns();
+        draw();
         return;
     }
-    m_empty->hide();
-    arrange(width());
-    fillRuns();
-    draw();
+    const RunTrace* const first =
+        m_session.runs().empty() || !isVisible() ? nullptr : m_session.trace(m_session.runs().front().id);
+    if (first && first->isWhole())
+        m_empty->tell(tr("Counting the runs…"), QString());
+    else
+        tellWhyEmpty(*m_empty, first, {tr("its runs side by side")});
 }
 
 void CompareView::fillRuns() {
@@ -246,6 +337,11 @@ void CompareView::fillRuns() {
 void CompareView::chosen() {
     m_model.choose(m_runA->currentIndex(), m_runB->currentIndex());
     draw();
+    ask();
+}
+
+CompareView::Decoding CompareView::decodingOf(int run) const {
+    return {m_model.runs()[static_cast<std::size_t>(run)].id.value(), m_request->value()};
 }
 
 void CompareView::draw() {
@@ -293,15 +389,23 @@ void CompareView::drawRows(Chart& chart, CompareModel::Panel panel) {
 }
 
 void CompareView::drawMatched() {
-    const auto& runs = m_model.runs();
-    if (runs.empty()) return;
-    const auto traceOf = [&](int run) { return m_session.trace(runs[static_cast<std::size_t>(run)].id); };
-    m_matched.setTraces(traceOf(m_model.a()), traceOf(m_model.b()));
+    if (m_model.empty()) return;
+    const auto requestsOf = [&](int run) {
+        return static_cast<int>(m_session.trace(RunId(decodingOf(run).first))->requests().size());
+    };
     {
         const QSignalBlocker quiet(m_request);
-        m_request->setRange(0, std::max(0, m_matched.requests() - 1));
+        m_request->setRange(0, std::max(0, std::min(requestsOf(m_model.a()), requestsOf(m_model.b())) - 1));
     }
-    m_matched.setRequest(RequestIndex(m_request->value()));
+    const auto lanesOf = [&](int run) {
+        const auto counted = m_lanes.find(decodingOf(run));
+        return counted == m_lanes.end() ? nullptr : counted->second.lanes;
+    };
+    const auto a = lanesOf(m_model.a()), b = lanesOf(m_model.b());
+    m_matched.set(a, b);
+    m_timeline.heading->setText(tr("A and B on one time axis") + (a && b      ? QString()
+                                                                  : m_refused ? tr(" · not counted")
+                                                                              : tr(" · counting…")));
     auto ticker = QSharedPointer<QCPAxisTickerText>::create();
     constexpr int kRows = 2 * MatchedTimeline::kLanes + 1;
     for (int row = 0; row < kRows; ++row)

@@ -2,6 +2,7 @@
 #include "app/desktop/inspector_facts.h"
 
 #include <QTemporaryDir>
+#include <algorithm>
 
 #include <gtest/gtest.h>
 
@@ -70,6 +71,32 @@ TEST_F(InspectorFactsTest, SplitASelectedTimeIntoComputingAndWaiting) {
     EXPECT_EQ(fact(s, "length"), "3.50 ms");
     EXPECT_EQ(fact(s, "waiting"), "500 µs");
     EXPECT_EQ(fact(s, "computing"), "3.00 ms");
+}
+
+TEST_F(InspectorFactsTest, BeginWithWhatIsKnownWithoutCounting) {
+    Selection s;
+    s.tokens = TokenRange{TokenIndex(4), TokenIndex(5)};
+    const InspectorText all = inspect(*trace, s), atOnce = inspectAtOnce(*trace, s);
+    EXPECT_EQ(atOnce.title, all.title);
+    ASSERT_FALSE(atOnce.facts.empty());
+    ASSERT_LT(atOnce.facts.size(), all.facts.size());
+    for (std::size_t i = 0; i < atOnce.facts.size(); ++i)
+        EXPECT_EQ(atOnce.facts[i].name, all.facts[i].name);
+    EXPECT_EQ(recordsToInspect(*trace, s), trace->selections().size());
+    EXPECT_EQ(recordsToInspect(*trace, {}), 0U);
+}
+
+TEST_F(InspectorFactsTest, TellHowFarTheyAreAndStopWhenToldTo) {
+    Selection s;
+    s.layer = LayerIndex(1);
+    s.time = TimeRange{Nanoseconds(0), trace->spans().back().end};
+    std::vector<double> shares;
+    inspect(*trace, s, [&](double share) { shares.push_back(share); });
+    ASSERT_FALSE(shares.empty());
+    EXPECT_TRUE(std::ranges::is_sorted(shares));
+    EXPECT_EQ(shares.back(), 1);
+    struct Stop {};
+    EXPECT_THROW(inspect(*trace, s, [](double) { throw Stop(); }), Stop);
 }
 
 }  // namespace

@@ -10,8 +10,8 @@
 
 #include <gtest/gtest.h>
 
-#include "scratch_session.h"
 #include "told_sentence.h"
+#include "view_window.h"
 #include "views/base/chart.h"
 #include "views/base/run_analyses.h"
 #include "views/base/session_model.h"
@@ -69,18 +69,8 @@ private:
 };
 
 /// Two runs that have ended.
-struct Window {
-    Window() : file(ScratchSession::Empty{}) {
-        writeSimulatedRun(file.writer(), {});
-        writeSimulatedRun(file.writer(), {.policy = "on-demand"});
-        session.open(file.file());
-        session.setCurrentRun(RunId(1));
-        view = std::make_unique<TwoPieces>(session, selection);
-    }
-    ScratchSession file;
-    SessionModel session;
-    SelectionModel selection;
-    std::unique_ptr<TwoPieces> view;
+struct Window : ViewWindow<TwoPieces> {
+    Window() : ViewWindow({SimulatedRun{}, {.policy = "on-demand"}}) { session.setCurrentRun(RunId(1)); }
 };
 
 TEST(CountedView, CountsOnePieceAfterTheOther) {

@@ -4,6 +4,9 @@
 #include <QFile>
 #include <QTemporaryDir>
 #include <array>
+#include <atomic>
+#include <chrono>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -123,6 +126,33 @@ TEST_F(SessionModelTest, KeepsTheOpenSessionWhenAnotherCannotBeOpened) {
     EXPECT_EQ(model.trace()->spans().size(), 1U);
 }
 
+TEST_F(SessionModelTest, LeavesATraceThatIsLentAsItIs) {
+    const RunId run = writer.beginRun(describe("on-demand"));
+    write(1, 2);
+    model.open(file);
+    auto lent = model.lend(run);
+    ASSERT_EQ(lent.get(), model.trace());
+    write(3, 4);
+    model.poll();
+    EXPECT_EQ(lent->spans().size(), 1U);
+    EXPECT_EQ(grown, 0);
+    lent.reset();
+    model.poll();
+    EXPECT_EQ(model.trace()->spans().size(), 2U);
+    EXPECT_EQ(grown, 1);
+    EXPECT_EQ(model.lend(RunId(99)), nullptr);
+}
+
+TEST_F(SessionModelTest, LendsATraceBeyondItsSession) {
+    const RunId run = writer.beginRun(describe("on-demand"));
+    write(1, 2);
+    model.open(file);
+    const auto lent = model.lend(run);
+    model.close();
+    EXPECT_EQ(lent->spans().size(), 1U);
+    EXPECT_EQ(lent->entry().description.policy, "on-demand");
+}
+
 /// More spans than are read at once where little is.
 class LongRunTest : public SessionModelTest {
 protected:
@@ -170,6 +200,26 @@ TEST_F(LongRunTest, IsFollowedOnceItIsRead) {
     write(kSpans + 1, kSpans + 2);
     model.poll();
     EXPECT_EQ(model.trace()->spans().size(), std::size_t{kSpans + 2});
+    EXPECT_TRUE(isInOrder());
+}
+
+TEST_F(LongRunTest, IsReadOnWhenItIsReturned) {
+    model.open(file);
+    std::atomic<bool> changed = false;
+    std::vector<std::jthread> readers;
+    for (int i = 0; i < 3; ++i)
+        readers.emplace_back([lent = model.lend(*model.currentRun()), &changed]() mutable {
+            const std::size_t before = lent->spans().size();
+            for (int round = 0; round < 20; ++round) {
+                std::this_thread::sleep_for(std::chrono::milliseconds(1));
+                if (lent->spans().size() != before || lent->isWhole()) changed = true;
+            }
+            lent.reset();
+        });
+    model.finishReading();
+    EXPECT_FALSE(changed);
+    EXPECT_TRUE(model.trace()->isWhole());
+    EXPECT_EQ(model.trace()->spans().size(), std::size_t{kSpans});
     EXPECT_TRUE(isInOrder());
 }
 

@@ -6,8 +6,8 @@
 
 #include <gtest/gtest.h>
 
-#include "scratch_session.h"
 #include "told_sentence.h"
+#include "view_window.h"
 #include "views/base/chart.h"
 #include "views/base/heat_plot.h"
 #include "views/base/session_model.h"
@@ -16,16 +16,9 @@
 namespace expertscope {
 namespace {
 
-struct Window {
-    explicit Window(RunState state = RunState::Complete) : file(ScratchSession::Empty{}) {
-        writeSimulatedRun(file.writer(), {.policy = "on-demand", .prefetch = false, .state = state});
-        session.open(file.file());
-        view = std::make_unique<CacheView>(session, selection);
-    }
-    ScratchSession file;
-    SessionModel session;
-    SelectionModel selection;
-    std::unique_ptr<CacheView> view;
+struct Window : ViewWindow<CacheView> {
+    explicit Window(RunState state = RunState::Complete)
+        : ViewWindow({{.policy = "on-demand", .prefetch = false, .state = state}}) {}
 };
 
 TEST(CacheView, CountsEverythingBeforeItIsExported) {

@@ -19,18 +19,18 @@ namespace expertscope {
 /// A session with a run of the small checkpoint of tests/data/analysis (4 layers × 9 experts; experts 3 and 5 are
 /// unlike the others in the first layers), which lies beside it.
 struct RunOfCheckpoint {
-    explicit RunOfCheckpoint(RunState state = RunState::Complete) : session(ScratchSession::Empty{}) {
+    explicit RunOfCheckpoint(RunState state = RunState::Complete) : file(ScratchSession::Empty{}) {
         std::filesystem::copy(std::filesystem::path(EXPERTSCOPE_ANALYSIS_DATA) / "weights/checkpoint", checkpoint(),
                               std::filesystem::copy_options::recursive);
         RunDescription run = ScratchSession::description();
         run.model = Checkpoint::open(checkpoint()).facts();
-        session.writer().beginRun(run);
-        if (state != RunState::Running) session.writer().endRun({}, state);
-        session.writer().commit();
+        file.writer().beginRun(run);
+        if (state != RunState::Running) file.writer().endRun({}, state);
+        file.writer().commit();
     }
-    std::filesystem::path checkpoint() const { return session.path("model").toStdString(); }
-    std::filesystem::path file() const { return session.file().toStdString(); }
-    ScratchSession session;
+    std::filesystem::path checkpoint() const { return file.path("model").toStdString(); }
+    std::filesystem::path path() const { return file.file().toStdString(); }
+    ScratchSession file;
 };
 
 /// What numpy gives for the same files: rows of one analysis' table.

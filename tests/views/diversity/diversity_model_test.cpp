@@ -17,7 +17,7 @@ using testing::ElementsAre;
 const Viewport kViewport{QRectF(-0.5, -0.1, 4, 1), QSize(700, 300)};
 
 struct Read : RunOfCheckpoint {
-    Read() : tables(file(), Checkpoint::open(checkpoint()).facts()) {}
+    Read() : tables(path(), Checkpoint::open(checkpoint()).facts()) {}
     /// Everything that the view shows of a layer.
     void look(int layer) {
         model.setLayer(madeByJob([&](const JobControl& control) { return compareExperts(tables, layer, control); }));

@@ -8,6 +8,7 @@
 
 #include "diversity_fixture.h"
 #include "told_sentence.h"
+#include "view_window.h"
 #include "views/base/matrix_chart.h"
 #include "views/base/session_model.h"
 #include "views/base/theme.h"
@@ -15,15 +16,7 @@
 namespace expertscope {
 namespace {
 
-struct Window : RunOfCheckpoint {
-    explicit Window(RunState state = RunState::Complete) : RunOfCheckpoint(state) {
-        model.open(session.file());
-        view = std::make_unique<DiversityView>(model, selection);
-    }
-    SessionModel model;
-    SelectionModel selection;
-    std::unique_ptr<DiversityView> view;
-};
+using Window = ViewWindow<DiversityView, RunOfCheckpoint>;
 
 TEST(DiversityView, ReadsTheWeightsOfTheRunsModel) {
     Window window;
@@ -53,7 +46,7 @@ TEST(DiversityView, ShowsWhatTheSessionKeptWhenTheCheckpointIsGone) {
     Window window;
     window.view->refresh();
     std::filesystem::remove_all(window.checkpoint());
-    DiversityView again(window.model, window.selection);
+    DiversityView again(window.session, window.selection);
     again.refresh();
     EXPECT_TRUE(again.model().curves());
     EXPECT_FALSE(again.curveChart().isMissing());
@@ -89,7 +82,7 @@ TEST(DiversityView, ExportsBothThemes) {
     for (const Theme::Mode mode : {Theme::Mode::Light, Theme::Mode::Dark}) {
         window.view->setTheme(Theme::of(mode));
         const QString file =
-            window.session.picture(mode == Theme::Mode::Dark ? "diversity_dark.png" : "diversity_light.png");
+            window.file.picture(mode == Theme::Mode::Dark ? "diversity_dark.png" : "diversity_light.png");
         window.view->exportTo(file, QSize(1400, 800));
         const QImage image(file);
         ASSERT_EQ(image.size(), QSize(1400, 800));

@@ -6,8 +6,8 @@
 
 #include <gtest/gtest.h>
 
-#include "scratch_session.h"
 #include "told_sentence.h"
+#include "view_window.h"
 #include "views/base/chart.h"
 #include "views/base/session_model.h"
 #include "views/base/theme.h"
@@ -15,16 +15,8 @@
 namespace expertscope {
 namespace {
 
-struct Window {
-    Window() : file(ScratchSession::Empty{}) {
-        writeSimulatedRun(file.writer(), {});
-        session.open(file.file());
-        view = std::make_unique<LinksView>(session, selection);
-    }
-    ScratchSession file;
-    SessionModel session;
-    SelectionModel selection;
-    std::unique_ptr<LinksView> view;
+struct Window : ViewWindow<LinksView> {
+    Window() : ViewWindow({SimulatedRun{}}) {}
 };
 
 TEST(LinksView, CountsEverythingBeforeItIsExported) {

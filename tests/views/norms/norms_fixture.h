@@ -21,23 +21,23 @@ public:
     /// choices[token][layer]: the two choices of a token, by falling weight.
     using Token = std::vector<std::vector<Choice>>;
 
-    explicit NormedRun(const std::vector<Token>& tokens, bool recordsNorms = true) : session(ScratchSession::Empty{}) {
+    explicit NormedRun(const std::vector<Token>& tokens, bool recordsNorms = true) : file(ScratchSession::Empty{}) {
         RunDescription run = ScratchSession::description();
         run.record.norms = recordsNorms;
-        id = session.writer().beginRun(run);
+        id = file.writer().beginRun(run);
         std::vector<SelectionRecord> selections;
         for (std::size_t t = 0; t < tokens.size(); ++t) {
-            session.add({ScratchSession::token(static_cast<int>(t), static_cast<int>(t), Phase::Prefill, 0, "word")});
+            file.add({ScratchSession::token(static_cast<int>(t), static_cast<int>(t), Phase::Prefill, 0, "word")});
             for (std::size_t l = 0; l < tokens[t].size(); ++l)
                 for (std::size_t slot = 0; slot < tokens[t][l].size(); ++slot)
                     selections.push_back(
                         record(static_cast<int>(t), static_cast<int>(l), static_cast<int>(slot), tokens[t][l][slot]));
         }
-        session.add(selections);
-        session.writer().endRun({}, RunState::Complete);
-        session.writer().commit();
+        file.add(selections);
+        file.writer().endRun({}, RunState::Complete);
+        file.writer().commit();
     }
-    std::filesystem::path file() const { return session.file().toStdString(); }
+    std::filesystem::path path() const { return file.file().toStdString(); }
     /// Keeps a deep capture of layer 1 with one example token: experts 0 … 3 have norms 4, 3, 2, 1 and scores 0.1 to
     /// 0.4, the token chose experts 3 and 2.
     void captureDeep() {
@@ -73,10 +73,10 @@ public:
         layer.exampleWeights = {0, 0, 0.4, 0.6};
         layer.exampleCosines.assign(16, 1);
         deep.layers.push_back(layer);
-        keepDeepCapture(file(), id, deep);
+        keepDeepCapture(path(), id, deep);
     }
 
-    ScratchSession session;
+    ScratchSession file;
     RunId id;
 
 private:

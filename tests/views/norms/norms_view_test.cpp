@@ -9,6 +9,7 @@
 
 #include "norms_fixture.h"
 #include "told_sentence.h"
+#include "view_window.h"
 #include "views/base/matrix_chart.h"
 #include "views/base/session_model.h"
 #include "views/base/theme.h"
@@ -16,15 +17,8 @@
 namespace expertscope {
 namespace {
 
-struct Window {
-    Window() : run(kThreeTokens) {
-        session.open(run.session.file());
-        view = std::make_unique<NormsView>(session, selection);
-    }
-    NormedRun run;
-    SessionModel session;
-    SelectionModel selection;
-    std::unique_ptr<NormsView> view;
+struct Window : ViewWindow<NormsView, NormedRun> {
+    Window() : ViewWindow(kThreeTokens) {}
 };
 
 TEST(NormsView, CountsEverythingBeforeItIsExported) {
@@ -63,8 +57,7 @@ TEST(NormsView, ExportsBothThemes) {
     Window window;
     for (const Theme::Mode mode : {Theme::Mode::Light, Theme::Mode::Dark}) {
         window.view->setTheme(Theme::of(mode));
-        const QString file =
-            window.run.session.picture(mode == Theme::Mode::Dark ? "norms_dark.png" : "norms_light.png");
+        const QString file = window.file.picture(mode == Theme::Mode::Dark ? "norms_dark.png" : "norms_light.png");
         window.view->exportTo(file, QSize(1400, 800));
         const QImage image(file);
         ASSERT_EQ(image.size(), QSize(1400, 800));

@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "scratch_session.h"
+#include "view_window.h"
 #include "views/base/selection.h"
 #include "views/base/session_model.h"
 #include "views/base/theme.h"
@@ -15,16 +15,8 @@
 namespace expertscope {
 namespace {
 
-struct Window {
-    Window() : file(ScratchSession::Empty{}) {
-        writeSimulatedRun(file.writer(), {.policy = "on-demand", .prefetch = false});
-        session.open(file.file());
-        view = std::make_unique<WhatIfView>(session, selection);
-    }
-    ScratchSession file;
-    SessionModel session;
-    SelectionModel selection;
-    std::unique_ptr<WhatIfView> view;
+struct Window : ViewWindow<WhatIfView> {
+    Window() : ViewWindow({{.policy = "on-demand", .prefetch = false}}) {}
 };
 
 TEST(WhatIfView, ReplaysWhatIsTickedBeforeItIsExported) {
