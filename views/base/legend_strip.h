@@ -25,6 +25,7 @@ class LegendStrip : public QWidget {
 public:
     explicit LegendStrip(QWidget* parent = nullptr);
     void setEntries(std::vector<LegendEntry> entries);
+    const std::vector<LegendEntry>& entries() const { return m_entries; }
     void setTheme(const Theme& theme);
 
     bool hasHeightForWidth() const override { return true; }

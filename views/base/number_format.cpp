@@ -16,9 +16,12 @@ const QLocale& locale() {
     return english;
 }
 
+/// Hyphens, also those of exponents, as minus signs.
+QString withMinus(QString number) { return number.replace(QChar('-'), QChar(0x2212)); }
+
 }  // namespace
 
-QString countText(std::int64_t count) { return locale().toString(static_cast<qlonglong>(count)); }
+QString countText(std::int64_t count) { return withMinus(locale().toString(static_cast<qlonglong>(count))); }
 
 QString numberText(double value) {
     if (!std::isfinite(value)) return kNothing;
@@ -27,8 +30,8 @@ QString numberText(double value) {
     const double unit = std::pow(10, magnitude - 2);
     const double rounded = std::round(value / unit) * unit;
     const int digits = static_cast<int>(std::floor(std::log10(std::abs(rounded)) + 1e-12));  // 9.999 rounds up to 10.0
-    if (digits < -4 || digits > 14) return locale().toString(value, 'e', 2);
-    return locale().toString(rounded, 'f', std::max(0, 2 - digits));
+    if (digits < -4 || digits > 14) return withMinus(locale().toString(value, 'e', 2));
+    return withMinus(locale().toString(rounded, 'f', std::max(0, 2 - digits)));
 }
 
 QString numberText(double value, const QString& unit) {
@@ -38,20 +41,20 @@ QString numberText(double value, const QString& unit) {
 
 QString hundredthsText(double value) {
     if (!std::isfinite(value)) return kNothing;
-    return QString::number(std::round(100 * value) / 100 + 0.0, 'f', 2).replace(QChar('-'), QChar(0x2212));
+    return withMinus(QString::number(std::round(100 * value) / 100 + 0.0, 'f', 2));
 }
 
 QString percentText(double share) {
     if (!std::isfinite(share)) return kNothing;
-    return locale().toString(share * 100, 'f', std::abs(share) >= 0.9995 ? 0 : 1) + QStringLiteral(" %");
+    return withMinus(locale().toString(share * 100, 'f', std::abs(share) >= 0.9995 ? 0 : 1)) + QStringLiteral(" %");
 }
 
 QString percentText(std::int64_t part, std::int64_t whole) {
     return whole == 0 ? kNothing : percentText(static_cast<double>(part) / static_cast<double>(whole));
 }
 
-QString bytesText(Bytes bytes) { return QString::fromStdString(formatBytes(bytes)); }
-QString durationText(Nanoseconds duration) { return QString::fromStdString(formatDuration(duration)); }
+QString bytesText(Bytes bytes) { return withMinus(QString::fromStdString(formatBytes(bytes))); }
+QString durationText(Nanoseconds duration) { return withMinus(QString::fromStdString(formatDuration(duration))); }
 QString millisecondsText(double milliseconds) {
     return std::isfinite(milliseconds) ? durationText(Nanoseconds(std::llround(milliseconds * 1e6))) : kNothing;
 }

@@ -7,7 +7,7 @@
 #include "engine/base/units.h"
 
 // Numbers as the window writes them: three significant digits with unit, thousands separated by commas, a real minus
-// sign.
+// sign (U+2212) before negative numbers and in exponents.
 
 namespace expertscope {
 

@@ -37,21 +37,6 @@ const QString kHint = QStringLiteral(
     "W/S zoom · A/D pan · F focus, again fits · drag measures · Shift+drag selects time · M mark · Esc drops the "
     "measurement");
 
-bool isCompute(SpanPaint paint) {
-    switch (paint) {
-        case SpanPaint::Attention:
-        case SpanPaint::Router:
-        case SpanPaint::Experts:
-        case SpanPaint::Combine:
-        case SpanPaint::Head:
-        case SpanPaint::Sample:
-        case SpanPaint::ExpertCompute:
-            return true;
-        default:
-            return false;
-    }
-}
-
 bool isRange(SpanPaint paint) { return paint >= SpanPaint::RangeFirst && paint <= SpanPaint::RangeFourth; }
 
 /// Whether a run is shown in parts: one that grows is taken in as it comes.
@@ -183,8 +168,11 @@ void TimelineView::updateLegend() {
         if (occurs(first) || occurs(second))
             add(occurs(first) && occurs(second) ? both : occurs(first) ? one : other, first);
     };
-    if (std::ranges::any_of(there, isCompute)) add("compute", SpanPaint::Experts);
-    if (occurs(SpanPaint::NearMemory)) add("compute near memory", SpanPaint::NearMemory);
+    if (occurs(SpanPaint::Experts) || occurs(SpanPaint::ExpertCompute)) add("experts", SpanPaint::Experts);
+    for (const SpanPaint phase : {SpanPaint::Attention, SpanPaint::Router, SpanPaint::Combine, SpanPaint::Head,
+                                  SpanPaint::Sample, SpanPaint::Predict})
+        if (occurs(phase)) entries.push_back({paintName(phase), paintColor(phase, *m_theme), paintPattern(phase)});
+    if (occurs(SpanPaint::NearMemory)) add("experts near memory", SpanPaint::NearMemory);
     addBoth(SpanPaint::Wait, "wait", SpanPaint::Exposed, "exposed transfer", "wait, exposed transfer");
     if (occurs(SpanPaint::Demand)) add("transfer on demand", SpanPaint::Demand);
     addBoth(SpanPaint::PrefetchUseful, "prefetch useful", SpanPaint::Hidden, "hidden transfer",

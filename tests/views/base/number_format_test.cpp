@@ -14,8 +14,18 @@ TEST(NumberFormat, KeepsThreeSignificantDigits) {
     EXPECT_EQ(numberText(123.45), "123");
     EXPECT_EQ(numberText(12345.0), "12,300");
     EXPECT_EQ(numberText(0.012345), "0.0123");
-    EXPECT_EQ(numberText(-1.2345), "-1.23");
     EXPECT_EQ(numberText(0), "0");
+}
+
+TEST(NumberFormat, WritesNegativeNumbersWithAMinusSign) {
+    EXPECT_EQ(numberText(-1.2345), "−1.23");
+    EXPECT_EQ(numberText(-12345.0, "tok/s"), "−12,300 tok/s");
+    EXPECT_EQ(numberText(-1.5e-7), "−1.50E−07");
+    EXPECT_EQ(countText(-1234), "−1,234");
+    EXPECT_EQ(hundredthsText(-0.034), "−0.03");
+    EXPECT_EQ(hundredthsText(-0.001), "0.00");
+    EXPECT_EQ(percentText(-0.25), "−25.0 %");
+    EXPECT_EQ(millisecondsText(-1.24), "−1.24 ms");
 }
 
 TEST(NumberFormat, RoundsUpIntoTheNextDecade) {

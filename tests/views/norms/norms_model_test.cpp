@@ -17,7 +17,7 @@ const Viewport kViewport{QRectF(-0.6, 0, 2.2, 10), QSize(600, 300)};
 
 struct Read {
     explicit Read(const NormedRun& run, int token = 0) {
-        model.setRun(madeByJob([&](const JobControl& control) { return readNormsRun(run.file(), run.id, control); }));
+        model.setRun(madeByJob([&](const JobControl& control) { return readNormsRun(run.path(), run.id, control); }));
         look(token);
     }
     void look(int token) {
@@ -118,7 +118,7 @@ TEST(NormsModel, ShowsAllExpertsOfADeepCapture) {
     EXPECT_TRUE(read.model.ranksOfAll());
     ASSERT_EQ(read.model.ranks().rows, 4);
     EXPECT_EQ(read.model.ranks().at(0, 3), 1) << "the smallest score has the largest norm";
-    EXPECT_TRUE(read.model.ranksHeading().contains("-1.00")) << read.model.ranksHeading().toStdString();
+    EXPECT_TRUE(read.model.ranksHeading().contains("−1.00")) << read.model.ranksHeading().toStdString();
     EXPECT_TRUE(read.model.counted().contains("Deep capture"));
     // Scores of experts that were not chosen count, too: expert 0 has a tenth of the token's.
     EXPECT_EQ(read.model.importanceColumns().size(), 9);

@@ -2,6 +2,7 @@
 #include "views/timeline/timeline_view.h"
 
 #include <QImage>
+#include <algorithm>
 
 #include <QtTest/QTest>
 #include <gmock/gmock.h>
@@ -9,8 +10,10 @@
 #include <qcustomplot.h>
 
 #include "scratch_session.h"
+#include "views/base/legend_strip.h"
 #include "views/base/session_model.h"
 #include "views/base/theme.h"
+#include "views/timeline/span_paint.h"
 
 namespace expertscope {
 namespace {
@@ -67,6 +70,26 @@ TEST_F(TimelineViewTest, ShowsTheWholeRunAtFirst) {
     EXPECT_LE(view.visible().from, 0);
     EXPECT_GE(view.visible().to, 9'900'000);
     EXPECT_LT(width(), 11'000'000);
+}
+
+TEST_F(TimelineViewTest, NamesEveryColourThatOccursInItsLegend) {
+    ScratchSession simulated{ScratchSession::Empty{}};
+    writeSimulatedRun(simulated.writer(), {.policy = "pre-gated"});
+    session.open(simulated.file());
+    view.refresh();
+    const auto* const legend = view.findChild<LegendStrip*>();
+    ASSERT_NE(legend, nullptr);
+    std::vector<QString> named;
+    for (const LegendEntry& entry : legend->entries())
+        named.push_back(entry.color.name());
+    for (const SpanPaint paint : view.model().paints()) {
+        // The title of their row says what these are.
+        if (paint == SpanPaint::Step || paint == SpanPaint::EvenLayer || paint == SpanPaint::OddLayer) continue;
+        EXPECT_THAT(named, testing::Contains(paintColor(paint, Theme::light()).name()))
+            << paintName(paint).toStdString();
+    }
+    std::ranges::sort(named);
+    EXPECT_EQ(std::ranges::adjacent_find(named), named.end()) << "one colour, one name";
 }
 
 TEST_F(TimelineViewTest, ZoomsAndPansByKeys) {
