@@ -74,12 +74,19 @@ private:
         json event;
         std::int64_t start;
     };
+    /// The begin or end of an asynchronous event.
+    struct Half {
+        std::int64_t time;
+        bool end;
+        json event;
+    };
     [[noreturn]] void refuse(const std::string& what) const {
         throw BadInputError(fmt::format("Event {} of {} {}: write the trace again.", m_number, m_file.string(), what));
     }
     std::int64_t time(const json& event, const char* key) const;
     std::int32_t trackOf(const json& event);
     void takeMetadata(const json& event);
+    void pairHalves();
     void begin(const std::string& key, const json& event);
     void end(const std::string& key, const json& event, std::int32_t track);
     void add(const json& event, std::int64_t start, std::int64_t end, std::int32_t track);
@@ -90,6 +97,7 @@ private:
     std::int64_t m_number = 0;
     TimelineBuilder m_timeline;
     std::map<std::string, std::vector<Open>> m_open;  ///< by thread, or by category and id
+    std::vector<Half> m_halves;
     std::map<std::string, std::int64_t> m_passedOver;
     std::int64_t m_unpaired = 0;
     Nanoseconds m_start;
@@ -133,10 +141,8 @@ void ChromeEvents::take(const json& event, std::int64_t number) {
         begin(word(event, "pid") + '\n' + word(event, "tid"), event);
     } else if (phase == "E") {
         end(word(event, "pid") + '\n' + word(event, "tid"), event, trackOf(event));
-    } else if (phase == "b" || phase == "S") {
-        begin(asyncKey(event, phase == "b"), event);
-    } else if (phase == "e" || phase == "F") {
-        end(asyncKey(event, phase == "e"), event, m_timeline.track(word(event, "pid"), "", LaneRole::Ranges));
+    } else if (phase == "b" || phase == "S" || phase == "e" || phase == "F") {
+        m_halves.push_back({time(event, "ts"), phase == "e" || phase == "F", event});
     } else if (phase == "i" || phase == "I" || phase == "R") {
         const std::int64_t at = time(event, "ts");
         add(event, at, at, trackOf(event));
@@ -162,6 +168,18 @@ void ChromeEvents::takeMetadata(const json& event) {
         m_timeline.keepLane(track, LaneId(lane), *role, word(*arguments, "name"));
     else
         m_timeline.nameTrack(track, word(*arguments, "name"));
+}
+
+/// Pairs the halves of asynchronous events in order of time: a file need not hold them so, unlike those of a thread.
+void ChromeEvents::pairHalves() {
+    std::ranges::stable_sort(m_halves, {}, &Half::time);
+    for (const Half& half : m_halves) {
+        const std::string phase = word(half.event, "ph"), key = asyncKey(half.event, phase == "b" || phase == "e");
+        if (half.end)
+            end(key, half.event, m_timeline.track(word(half.event, "pid"), "", LaneRole::Ranges));
+        else
+            begin(key, half.event);
+    }
 }
 
 void ChromeEvents::begin(const std::string& key, const json& event) {
@@ -257,6 +275,7 @@ void ChromeEvents::shiftTo(const json& rest) {
 
 ImportedRun ChromeEvents::write(const std::filesystem::path& session, const JsonRest& rest,
                                 const ImportOptions& options) {
+    pairHalves();
     if (m_timeline.size() == 0)
         throw BadInputError(fmt::format("{} holds no event with a time: import another trace.", m_file.string()));
     shiftTo(rest.value);

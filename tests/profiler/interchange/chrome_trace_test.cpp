@@ -207,7 +207,7 @@ TEST_F(ChromeTrace, TakesAnArrayWithPairsAndCompleteEventsInAnyOrder) {
     EXPECT_EQ(imported.summary.spans, 5);
 }
 
-TEST_F(ChromeTrace, PairsAsynchronousEventsByTheirIdAndItsScope) {
+TEST_F(ChromeTrace, PairsAsynchronousEventsByTheirIdAndItsScopeInOrderOfTime) {
     const ImportedRun imported = import(write("t.json", R"([
         {"ph":"b","pid":1,"cat":"c","id2":{"local":"0x1"},"ts":1,"name":"mine"},
         {"ph":"b","pid":1,"cat":"c","id2":{"local":"0x2"},"ts":2,"name":"other"},
@@ -217,10 +217,10 @@ TEST_F(ChromeTrace, PairsAsynchronousEventsByTheirIdAndItsScope) {
         {"ph":"e","pid":2,"cat":"c","id2":{"global":"0x1"},"ts":6},
         {"ph":"e","pid":2,"cat":"c","id2":{"local":"0x1"},"ts":7},
         {"ph":"e","pid":1,"cat":"c","id2":{"local":"0x2"},"ts":8},
+        {"ph":"F","pid":3,"cat":"c","id":"7","ts":14,"name":"old"},
         {"ph":"S","pid":3,"cat":"c","id":"7","ts":11,"name":"old"},
         {"ph":"S","pid":3,"cat":"c","id":"7","ts":12,"name":"old too"},
         {"ph":"T","pid":3,"cat":"c","id":"7","ts":13,"name":"old"},
-        {"ph":"F","pid":3,"cat":"c","id":"7","ts":14,"name":"old"},
         {"ph":"F","pid":3,"cat":"c","id":"7","ts":15,"name":"old too"}
     ])"));
     EXPECT_THAT(ranges(session()),
