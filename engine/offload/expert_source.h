@@ -7,6 +7,9 @@
 
 namespace expertscope {
 
+/// Bytes that one read brings at most. A read is finished once it is begun, whatever becomes more urgent meanwhile.
+inline constexpr Bytes kReadPiece(1 << 20);
+
 /// Where the bytes of experts come from that are brought into slots of one size.
 class ExpertSource {
 public:

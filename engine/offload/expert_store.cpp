@@ -14,8 +14,6 @@
 namespace expertscope {
 namespace {
 
-constexpr std::int64_t kPieceBytes = 1 << 20;
-
 std::int64_t roundDown(std::int64_t value) { return value & ~(ExpertStore::kBlock - 1); }
 std::int64_t roundUp(std::int64_t value) { return roundDown(value + ExpertStore::kBlock - 1); }
 
@@ -70,8 +68,8 @@ ExpertStore::Layout ExpertStore::layoutOf(const ExpertPlacement& placement) cons
     for (const FileRange& range : placement.ranges) {
         const std::int64_t begin = roundDown(range.offset);
         const std::int64_t end = roundUp(range.offset + range.length);
-        for (std::int64_t at = begin; at < end; at += kPieceBytes) {
-            const std::int64_t next = std::min(at + kPieceBytes, end);
+        for (std::int64_t at = begin; at < end; at += kReadPiece.count()) {
+            const std::int64_t next = std::min(at + kReadPiece.count(), end);
             const std::int64_t useful = std::min(next, range.offset + range.length) - std::max(at, range.offset);
             layout.pieces.push_back({range.file, at, next - at, slotPosition + at - begin, useful});
         }

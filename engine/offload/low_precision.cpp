@@ -56,7 +56,7 @@ void unpack(const std::byte* packed, std::span<float> row) {
 
 namespace {
 
-constexpr std::size_t kPieceBytes = 1 << 20;
+constexpr auto kPieceBytes = static_cast<std::size_t>(kReadPiece.count());
 
 /// Gives the matrices of an expert in the order of a copy: rows, cols.
 template <class Give>

@@ -222,9 +222,7 @@ void ComputeTimesBuilder::add(std::span<const TransferRecord> transfers) {
     }
 }
 
-std::int64_t ComputeTimesBuilder::wakeTime(const RunDescription& run) {
-    std::ranges::sort(m_transfers, {}, &TransferRecord::finished);
-    std::ranges::sort(m_cancelledAt);
+std::int64_t ComputeTimesBuilder::wakeTime(const RunDescription& run, std::int64_t hold) const {
     Mean woken;
     for (const SpanRecord& wait : m_spans) {
         if (wait.kind != SpanKind::Wait) continue;
@@ -240,12 +238,11 @@ std::int64_t ComputeTimesBuilder::wakeTime(const RunDescription& run) {
         for (const TransferRecord& transfer : m_transfers) {
             // Only where the link was idle is it known when the bytes were due.
             if (transfer.purpose == TransferPurpose::Demand && before < transfer.issued)
-                late += std::max<std::int64_t>(
-                    (transfer.finished - transfer.issued - link.duration(transfer.bytes)).count(), 0);
+                late += (transfer.finished - transfer.issued - link.duration(transfer.bytes)).count() - hold;
             before = transfer.finished;
         }
     }
-    return woken.count > 0 ? (woken.sum + late) / woken.count : 0;
+    return woken.count > 0 ? (woken.sum + std::max<std::int64_t>(late, 0)) / woken.count : 0;
 }
 
 std::int64_t ComputeTimesBuilder::holdTime(const RunDescription& run) const {
@@ -268,8 +265,8 @@ std::int64_t ComputeTimesBuilder::holdTime(const RunDescription& run) const {
     return count > 0 ? std::max<std::int64_t>(held / count, 0) : 0;
 }
 
-void ComputeTimesBuilder::measureTransfers(ComputeTimes& times) const {
-    Mean demands, prefetches, loneDemands, lonePrefetches;
+void ComputeTimesBuilder::measureTransfers(const RunDescription& run, ComputeTimes& times) const {
+    Mean demands, prefetches, loneDemands, lonePrefetches, idleDemands;
     for (std::size_t i = 0; i < m_transfers.size(); ++i) {
         const TransferRecord& transfer = m_transfers[i];
         const bool prefetch = transfer.purpose == TransferPurpose::Prefetch;
@@ -277,6 +274,10 @@ void ComputeTimesBuilder::measureTransfers(ComputeTimes& times) const {
         const bool interrupted = i > 0 && transfer.started < m_transfers[i - 1].finished;
         if (interrupted) continue;
         (prefetch ? lonePrefetches : loneDemands).add((transfer.finished - transfer.started).count());
+        const auto cancelled = std::ranges::lower_bound(m_cancelledAt, transfer.issued);
+        const bool carried = cancelled != m_cancelledAt.end() && *cancelled <= transfer.started;
+        if (!prefetch && !carried && i > 0 && transfer.issued > m_transfers[i - 1].finished)
+            idleDemands.add((transfer.finished - transfer.issued).count());
         // Where it waited for the one before, the link's own work between the two is part of its time, too.
         if (i == 0 || transfer.issued > m_transfers[i - 1].finished) continue;
         (prefetch ? prefetches : demands).add((transfer.finished - m_transfers[i - 1].finished).count());
@@ -288,6 +289,8 @@ void ComputeTimesBuilder::measureTransfers(ComputeTimes& times) const {
     times.prefetchTransfer = mean(prefetches, lonePrefetches);
     if (times.transfer == 0) times.transfer = times.prefetchTransfer;
     if (times.prefetchTransfer == 0) times.prefetchTransfer = times.transfer;
+    if (run.link.empty() && idleDemands.count > 0)
+        times.linkStart = std::max<std::int64_t>(idleDemands.value() - times.transfer, 0);
 }
 
 namespace {
@@ -324,8 +327,10 @@ std::optional<ComputeTimes> ComputeTimesBuilder::finish(const RoutingTrace& trac
     Sorting sorting(trace, m_nearLane);
     for (const SpanRecord& span : m_spans)
         sorting.take(span, times);
-    times.wake = wakeTime(run);
+    std::ranges::sort(m_transfers, {}, &TransferRecord::finished);
+    std::ranges::sort(m_cancelledAt);
     times.linkHold = holdTime(run);
+    times.wake = wakeTime(run, times.linkHold);
     m_spans = {};
 
     std::int64_t dispatch = 0, batches = 0;
@@ -350,7 +355,7 @@ std::optional<ComputeTimes> ComputeTimesBuilder::finish(const RoutingTrace& trac
     fillExpertGaps(times.expert);
     measureNearMemory(trace, sorting, run.costs, times);
     times.dispatch = batches > 0 ? dispatch / batches : 0;
-    measureTransfers(times);
+    measureTransfers(run, times);
     return times;
 }
 

@@ -39,6 +39,9 @@ struct ComputeTimes {
     /// the bytes and a late timer cost.
     std::int64_t linkHold = 0;
     int workers = 1;
+    /// From a transfer's issue to when the run's own link, which was idle, is at it, beyond what the next ones need:
+    /// what waking its thread and a disk's first answer cost. Only where transfers were not paced.
+    std::int64_t linkStart = 0;
     /// An expert's way over the link that the run had (its disk, where transfers were not paced), on average; 0 where
     /// nothing moved.
     std::int64_t transfer = 0;
@@ -62,10 +65,10 @@ public:
 private:
     std::vector<SpanRecord> m_spans;
     std::optional<LaneId> m_nearLane;
-    /// From when the bytes were due or there to when the compute thread went on, on average.
-    std::int64_t wakeTime(const RunDescription& run);
+    /// From when the bytes were due or there to when the compute thread went on, on average, without the link's hold.
+    std::int64_t wakeTime(const RunDescription& run, std::int64_t hold) const;
     std::int64_t holdTime(const RunDescription& run) const;
-    void measureTransfers(ComputeTimes& times) const;
+    void measureTransfers(const RunDescription& run, ComputeTimes& times) const;
 
     std::vector<TransferRecord> m_transfers;  ///< that arrived whole
     std::vector<Nanoseconds> m_cancelledAt;   ///< when the others left the link

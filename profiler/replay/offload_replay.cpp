@@ -12,8 +12,7 @@ OffloadReplay::OffloadReplay(const RoutingTrace& trace, const OffloadContext& co
       m_policy(policy),
       m_timing(timing),
       m_planner(m_context, policy, rule),
-      m_link(context.shape.slots + context.shape.lowSlots, timing ? timing->latency : 0,
-             timing ? timing->nanosecondsPerByte : 0, timing ? timing->prefetchPerByte : 0),
+      m_link(context.shape.slots + context.shape.lowSlots, timing ? timing->link : SimulatedLink::Pace{}),
       m_fillings(static_cast<std::size_t>(context.shape.slots + context.shape.lowSlots)) {}
 
 SlotIndex OffloadReplay::slotOf(int access) const {

@@ -45,9 +45,7 @@ class OffloadReplay {
 public:
     struct Timing {
         const ComputeTimes* times = nullptr;
-        std::int64_t latency = 0;       ///< of the link, ns a transfer
-        double nanosecondsPerByte = 0;  ///< of the link, for demands
-        double prefetchPerByte = 0;     ///< ns, for prefetches
+        SimulatedLink::Pace link;
     };
     /// All references outlive the replay; `rule` may be null where the policy brings its own. Without `timing` bytes
     /// arrive at once.

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "engine/base/error.h"
+#include "engine/offload/expert_source.h"
 #include "engine/offload/policy_registry.h"
 #include "profiler/replay/belady_rule.h"
 #include "profiler/replay/layer_settled_cache.h"
@@ -168,9 +169,11 @@ ReplayResult ReplayBench::replayPlanned(const ReplayCase& what, const std::atomi
     std::optional<OffloadReplay::Timing> timing;
     if (timed)
         timing = {.times = &*m_run.times,
-                  .latency = latency(what.link),
-                  .nanosecondsPerByte = nanosecondsPerByte(what.link),
-                  .prefetchPerByte = prefetchPerByte(what.link)};
+                  .link = {.start = what.link ? 0 : m_run.times->linkStart,
+                           .latency = latency(what.link),
+                           .demandPerByte = nanosecondsPerByte(what.link),
+                           .prefetchPerByte = prefetchPerByte(what.link),
+                           .piece = what.link ? 0 : kReadPiece.count()}};
     OffloadReplay replay(trace(), context, *policy, rule.get(), timing);
     replay.endEarly({.accesses = what.atMost, .patience = what.patience, .stop = stop});
     const OffloadCounts counts = replay.run();
@@ -227,7 +230,8 @@ double ReplayBench::onDemandTokensPerSecond(Bytes budget, const std::optional<Li
     const auto layers = static_cast<double>(m_decodeGroups);
     // As if misses fell on accesses at random: a layer waits where one of its accesses misses.
     const double waits = layers * (1 - std::pow(hits / accesses, accesses / layers));
-    const double waited = ((accesses - hits) * perTransfer + waits * static_cast<double>(m_run.times->wake)) * 1e-9;
+    const auto perWait = static_cast<double>(m_run.times->wake + (used ? 0 : m_run.times->linkStart));
+    const double waited = ((accesses - hits) * perTransfer + waits * perWait) * 1e-9;
     return static_cast<double>(trace().decodeTokens()) / (m_residentSeconds + waited);
 }
 

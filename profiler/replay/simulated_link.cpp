@@ -2,15 +2,13 @@
 #include "profiler/replay/simulated_link.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace expertscope {
 
-SimulatedLink::SimulatedLink(int slots, std::int64_t latency, double demandPerByte, double prefetchPerByte)
-    : m_latency(latency),
-      m_demandPerByte(demandPerByte),
-      m_prefetchPerByte(prefetchPerByte),
-      m_transfers(static_cast<std::size_t>(slots)) {}
+SimulatedLink::SimulatedLink(int slots, const Pace& pace)
+    : m_pace(pace), m_transfers(static_cast<std::size_t>(slots)) {}
 
 /// Puts the next transfer on the free link; false when there is none.
 bool SimulatedLink::beginNext() {
@@ -22,7 +20,8 @@ bool SimulatedLink::beginNext() {
     m_moving = queue.front().slot;
     queue.pop_front();
     Transfer& transfer = at(m_moving);
-    m_movingStart = std::max(m_free, transfer.submitted) + (transfer.started ? 0 : m_latency);
+    m_movingStart = transfer.started ? std::max(m_free, transfer.submitted)
+                                     : std::max(m_free, transfer.submitted + m_pace.start) + m_pace.latency;
     transfer.started = true;
     m_movingEnd = m_movingStart + static_cast<std::int64_t>((transfer.bytes - transfer.carried) * perByte(transfer));
     return true;
@@ -55,6 +54,27 @@ void SimulatedLink::stop(std::int64_t now) {
     m_moving = -1;
 }
 
+/// When the link can let go of what is moving: at the end of the piece that it is at.
+std::int64_t SimulatedLink::letsGoAt(std::int64_t now) {
+    const Transfer& transfer = at(m_moving);
+    const double rate = perByte(transfer);
+    if (m_pace.piece == 0 || rate <= 0) return now;
+    const double since = static_cast<double>(std::max<std::int64_t>(now - m_movingStart, 0)) / rate;
+    const auto piece = static_cast<double>(m_pace.piece);
+    const double whole = std::min(std::ceil((transfer.carried + since) / piece) * piece, transfer.bytes);
+    return m_movingStart + static_cast<std::int64_t>((whole - transfer.carried) * rate);
+}
+
+/// A demand waits: a prefetch that is moving makes room, and is the next one afterwards.
+void SimulatedLink::interruptPrefetch(std::int64_t now) {
+    if (m_moving < 0 || at(m_moving).urgent) return;
+    const std::int64_t end = letsGoAt(now);
+    if (end >= m_movingEnd) return;
+    const int interrupted = m_moving;
+    stop(end);
+    takeBack(interrupted);
+}
+
 /// Puts the slot's transfer at the queue's back, wherever it was.
 void SimulatedLink::enqueue(Queue& queue, int slot) {
     // Stale entries stay few, even in a queue that the link never comes to.
@@ -74,11 +94,7 @@ void SimulatedLink::submit(SlotIndex slot, std::int64_t bytes, bool urgent, std:
                 .arrived = false,
                 .ticket = transfer.ticket};
     enqueue(urgent ? m_urgent : m_prefetches, slot.value());
-    if (urgent && m_moving >= 0 && !at(m_moving).urgent) {
-        const int interrupted = m_moving;
-        stop(now);
-        takeBack(interrupted);
-    }
+    if (urgent) interruptPrefetch(now);
     if (m_moving < 0) beginNext();
 }
 
@@ -98,19 +114,15 @@ void SimulatedLink::promote(SlotIndex slot, std::int64_t now) {
     }
     transfer.urgent = true;
     enqueue(m_urgent, slot.value());
-    if (m_moving >= 0 && !at(m_moving).urgent) {
-        const int interrupted = m_moving;
-        stop(now);
-        takeBack(interrupted);
-        beginNext();
-    }
+    interruptPrefetch(now);
+    if (m_moving < 0) beginNext();
 }
 
 bool SimulatedLink::cancel(SlotIndex slot, std::int64_t now) {
     advance(now);
     if (at(slot.value()).arrived) return false;
     if (m_moving == slot.value()) {
-        stop(now);
+        stop(letsGoAt(now));
         beginNext();
     } else {
         ++at(slot.value()).ticket;

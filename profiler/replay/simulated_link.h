@@ -18,9 +18,15 @@ namespace expertscope {
 /// stale entry until it is reached. firstArrival() is O(slots asked for) for each arrival before.
 class SimulatedLink {
 public:
-    /// `latency` a transfer, and ns for each byte of a demand and of a prefetch.
-    SimulatedLink(int slots, std::int64_t latency, double demandPerByte, double prefetchPerByte);
-    SimulatedLink(int slots, std::int64_t latency, double perByte) : SimulatedLink(slots, latency, perByte, perByte) {}
+    struct Pace {
+        std::int64_t start = 0;      ///< ns from a transfer's issue to when an idle link begins with it
+        std::int64_t latency = 0;    ///< ns a transfer
+        double demandPerByte = 0;    ///< ns
+        double prefetchPerByte = 0;  ///< ns
+        /// Bytes after which a transfer can be interrupted or cancelled, not before: those of one read; 0: anywhere.
+        std::int64_t piece = 0;
+    };
+    SimulatedLink(int slots, const Pace& pace);
 
     void submit(SlotIndex slot, std::int64_t bytes, bool urgent, std::int64_t now);
     /// A prefetch has become a demand.
@@ -54,12 +60,15 @@ private:
     }
     void advance(std::int64_t now);
     bool beginNext();
+    std::int64_t letsGoAt(std::int64_t now);
+    void interruptPrefetch(std::int64_t now);
     void stop(std::int64_t now);
     Transfer& at(int slot) { return m_transfers[static_cast<std::size_t>(slot)]; }
 
-    std::int64_t m_latency;
-    double perByte(const Transfer& transfer) const { return transfer.urgent ? m_demandPerByte : m_prefetchPerByte; }
-    double m_demandPerByte, m_prefetchPerByte;
+    double perByte(const Transfer& transfer) const {
+        return transfer.urgent ? m_pace.demandPerByte : m_pace.prefetchPerByte;
+    }
+    Pace m_pace;
     std::vector<Transfer> m_transfers;  ///< [slots]
     Queue m_urgent, m_prefetches;
     int m_moving = -1;               ///< slot

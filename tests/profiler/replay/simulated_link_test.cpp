@@ -9,10 +9,11 @@ namespace expertscope {
 namespace {
 
 constexpr SlotIndex kA(0), kB(1), kC(2);
+constexpr SimulatedLink::Pace kByteATick{.demandPerByte = 1, .prefetchPerByte = 1};
+constexpr SimulatedLink::Pace kWithLatency{.latency = 10, .demandPerByte = 1, .prefetchPerByte = 1};
 
-// 10 ns a transfer and 1 ns a byte.
 TEST(SimulatedLink, TakesLatencyAndBytesInOrderOfIssue) {
-    SimulatedLink link(3, 10, 1.0);
+    SimulatedLink link(3, kWithLatency);
     link.submit(kA, 100, true, 0);
     link.submit(kB, 100, true, 5);
     EXPECT_FALSE(link.arrived(kA, 109));
@@ -26,7 +27,7 @@ TEST(SimulatedLink, TakesLatencyAndBytesInOrderOfIssue) {
 }
 
 TEST(SimulatedLink, LetsADemandInterruptAPrefetchThatGoesOnWithoutASecondLatency) {
-    SimulatedLink link(3, 10, 1.0);
+    SimulatedLink link(3, kWithLatency);
     link.submit(kA, 100, false, 0);
     link.submit(kB, 100, true, 60);  // A has carried 50
     EXPECT_EQ(link.firstArrival(std::array{kB}, 60), 170);
@@ -35,7 +36,7 @@ TEST(SimulatedLink, LetsADemandInterruptAPrefetchThatGoesOnWithoutASecondLatency
 }
 
 TEST(SimulatedLink, PutsADemandBeforePrefetchesThatWait) {
-    SimulatedLink link(3, 0, 1.0);
+    SimulatedLink link(3, kByteATick);
     link.submit(kA, 100, true, 0);
     link.submit(kB, 100, false, 0);
     link.submit(kC, 100, true, 50);
@@ -45,7 +46,7 @@ TEST(SimulatedLink, PutsADemandBeforePrefetchesThatWait) {
 }
 
 TEST(SimulatedLink, TreatsAPromotedPrefetchAsADemand) {
-    SimulatedLink link(3, 0, 1.0);
+    SimulatedLink link(3, kByteATick);
     link.submit(kA, 100, false, 0);
     link.submit(kB, 100, false, 0);
     link.promote(kB, 30);
@@ -58,7 +59,7 @@ TEST(SimulatedLink, TreatsAPromotedPrefetchAsADemand) {
 }
 
 TEST(SimulatedLink, CancelsWhatHasNotArrivedAndCountsWhatItCarried) {
-    SimulatedLink link(3, 0, 1.0);
+    SimulatedLink link(3, kByteATick);
     link.submit(kA, 100, false, 0);
     link.submit(kB, 100, false, 0);
     EXPECT_TRUE(link.cancel(kA, 40));
@@ -70,6 +71,21 @@ TEST(SimulatedLink, CancelsWhatHasNotArrivedAndCountsWhatItCarried) {
     EXPECT_TRUE(link.cancel(kC, 160)) << "queued";
     EXPECT_TRUE(link.arrived(kA, 250));
     EXPECT_DOUBLE_EQ(link.moved(), 240);
+}
+
+TEST(SimulatedLink, FinishesThePieceThatItReadsBeforeADemand) {
+    SimulatedLink link(3, {.demandPerByte = 1, .prefetchPerByte = 2, .piece = 40});
+    link.submit(kA, 100, false, 0);
+    link.submit(kB, 30, true, 90);  // A is at byte 45, in its second piece, which ends at 160
+    EXPECT_EQ(link.firstArrival(std::array{kB}, 90), 190);
+    link.submit(kC, 10, true, 195);  // A is in its last piece, from 190 to 230
+    EXPECT_EQ(link.firstArrival(std::array{kC}, 195), 240);
+    EXPECT_TRUE(link.arrived(kA, 230));
+    link.submit(kA, 100, false, 300);
+    EXPECT_TRUE(link.cancel(kA, 310));
+    EXPECT_DOUBLE_EQ(link.moved(), 180) << "the cancelled one's first piece came";
+    link.submit(kB, 10, true, 320);
+    EXPECT_EQ(link.firstArrival(std::array{kB}, 320), 390) << "when that piece is read";
 }
 
 }  // namespace
