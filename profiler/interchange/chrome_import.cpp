@@ -47,15 +47,13 @@ std::optional<Enum> fromWord(const std::string& text, int count) {
 }
 
 /// What joins the two halves of an asynchronous event: nestable ones (b, e) by category, scope and id, older ones (S,
-/// F) by their name too. Ids are those of a process, unless they say that they are global.
+/// F) by their name too. Ids are those of all processes, unless they say that they are local.
 std::string asyncKey(const json& event, bool nestable) {
-    std::string id = word(event, "id"), process = word(event, "pid");
+    std::string id = word(event, "id"), process;
     if (const auto id2 = event.find("id2"); id2 != event.end() && id2->is_object()) {
-        id = "2" + word(*id2, "local");
-        if (id2->contains("global")) {
-            id = "g" + word(*id2, "global");
-            process.clear();
-        }
+        const bool local = id2->contains("local");
+        id = word(*id2, local ? "local" : "global");
+        if (local) process = word(event, "pid");
     }
     const std::string name = nestable ? "b" : "S" + word(event, "name");
     return fmt::format("{}\n{}\n{}\n{}\n{}", name, process, word(event, "cat"), word(event, "scope"), id);
@@ -175,10 +173,13 @@ void ChromeEvents::pairHalves() {
     std::ranges::stable_sort(m_halves, {}, &Half::time);
     for (const Half& half : m_halves) {
         const std::string phase = word(half.event, "ph"), key = asyncKey(half.event, phase == "b" || phase == "e");
-        if (half.end)
-            end(key, half.event, m_timeline.track(word(half.event, "pid"), "", LaneRole::Ranges));
-        else
+        if (!half.end) {
             begin(key, half.event);
+            continue;
+        }
+        const std::vector<Open>& open = m_open[key];
+        const json& first = open.empty() ? half.event : open.back().event;
+        end(key, half.event, m_timeline.track(word(first, "pid"), "", LaneRole::Ranges));
     }
 }
 

@@ -217,7 +217,7 @@ TEST_F(ChromeTrace, PairsAsynchronousEventsByTheirIdAndItsScopeInOrderOfTime) {
         {"ph":"e","pid":2,"cat":"c","id2":{"global":"0x1"},"ts":6},
         {"ph":"e","pid":2,"cat":"c","id2":{"local":"0x1"},"ts":7},
         {"ph":"e","pid":1,"cat":"c","id2":{"local":"0x2"},"ts":8},
-        {"ph":"F","pid":3,"cat":"c","id":"7","ts":14,"name":"old"},
+        {"ph":"F","pid":4,"cat":"c","id":"7","ts":14,"name":"old"},
         {"ph":"S","pid":3,"cat":"c","id":"7","ts":11,"name":"old"},
         {"ph":"S","pid":3,"cat":"c","id":"7","ts":12,"name":"old too"},
         {"ph":"T","pid":3,"cat":"c","id":"7","ts":13,"name":"old"},
@@ -225,7 +225,7 @@ TEST_F(ChromeTrace, PairsAsynchronousEventsByTheirIdAndItsScopeInOrderOfTime) {
     ])"));
     EXPECT_THAT(ranges(session()),
                 ElementsAre("1: 1000-5000 mine", "1 · 2: 2000-8000 other", "2: 3000-7000 neighbour's",
-                            "2 · 2: 4000-6000 of all", "3: 11000-14000 old", "3 · 2: 12000-15000 old too"));
+                            "1 · 3: 4000-6000 of all", "3: 11000-14000 old", "3 · 2: 12000-15000 old too"));
     EXPECT_THAT(imported.notes, ElementsAre(HasSubstr("1 events that are no ranges")));
 }
 
