@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What the analyses of weights cost, beside reading the same files whole: EXPERTSCOPE_BENCH_MODEL names the checkpoint
-// (tools/random_checkpoint.py makes one of any size), else the bundled one is taken. Both read from the page cache once
-// the first round is over.
+// What the analyses of weights cost: EXPERTSCOPE_BENCH_MODEL names the checkpoint (tools/random_checkpoint.py makes one
+// of any size), else the bundled one is taken. All but `cold` read from the page cache once the first round is over.
+// `speed_of_reading` is the analyses' speed over that of reading the same files whole, both measured in turn.
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <vector>
 
 #include <benchmark/benchmark.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "engine/model/checkpoint.h"
 #include "engine/model/input_file.h"
@@ -31,33 +34,66 @@ std::int64_t fileBytes() {
 }
 
 /// As `cat FILES > /dev/null` with a buffer of its size.
-void readFiles(benchmark::State& state) {
+void readWhole() {
     std::vector<std::byte> buffer(128 << 10);
-    for (auto _ : state) {
-        for (const std::filesystem::path& path : checkpoint().tensors().files()) {
-            const InputFile file(path);
-            for (std::int64_t at = 0; at < file.size();)
-                at += static_cast<std::int64_t>(file.readAt(at, buffer));
-        }
+    for (const std::filesystem::path& path : checkpoint().tensors().files()) {
+        const InputFile file(path);
+        for (std::int64_t at = 0; at < file.size();)
+            at += static_cast<std::int64_t>(file.readAt(at, buffer));
     }
+}
+
+/// Out of the page cache, so that the next reading is from the disk.
+void forget() {
+    for (const std::filesystem::path& path : checkpoint().tensors().files()) {
+        const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+        (void)::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+        ::close(file);
+    }
+}
+
+void readFiles(benchmark::State& state) {
+    for (auto _ : state)
+        readWhole();
     state.SetBytesProcessed(state.iterations() * fileBytes());
 }
 BENCHMARK(readFiles)->Unit(benchmark::kMillisecond)->UseRealTime();
 
-void analyses(benchmark::State& state, const std::vector<std::string>& names) {
+void analyse(const std::vector<std::string>& names) {
+    WeightStudy study(checkpoint());
+    AnalysisInput input;
+    input.checkpoint = &checkpoint();
+    input.weights = &study;
+    for (const std::string& name : names)
+        benchmark::DoNotOptimize(runAnalysis(analysisInfo(analysisCatalogue(), name), name, input));
+}
+
+/// The similarities of whole matrices, mean neurons and router rows beside reading, from the page cache or the disk.
+void besideReading(benchmark::State& state, bool cold) {
+    const auto seconds = [cold](auto&& work) {
+        if (cold) forget();
+        const auto began = std::chrono::steady_clock::now();
+        work();
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    };
+    double reading = 0, analysing = 0;
     for (auto _ : state) {
-        WeightStudy study(checkpoint());
-        AnalysisInput input;
-        input.checkpoint = &checkpoint();
-        input.weights = &study;
-        for (const std::string& name : names)
-            benchmark::DoNotOptimize(runAnalysis(analysisInfo(analysisCatalogue(), name), name, input));
+        reading += seconds(readWhole);
+        const double took = seconds([] { analyse({"weight-similarity", "neuron-similarity", "gate-similarity"}); });
+        state.SetIterationTime(took);
+        analysing += took;
     }
     state.SetBytesProcessed(state.iterations() * fileBytes());
+    state.counters["speed_of_reading"] = reading / analysing;
 }
-BENCHMARK_CAPTURE(analyses, similarities, {"weight-similarity", "neuron-similarity", "gate-similarity"})
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
+BENCHMARK_CAPTURE(besideReading, cached, false)->Unit(benchmark::kMillisecond)->UseManualTime();
+BENCHMARK_CAPTURE(besideReading, cold, true)->Unit(benchmark::kMillisecond)->UseManualTime();
+
+void analyses(benchmark::State& state, const std::vector<std::string>& names) {
+    for (auto _ : state)
+        analyse(names);
+    state.SetBytesProcessed(state.iterations() * fileBytes());
+}
 BENCHMARK_CAPTURE(analyses, stableRank, {"stable-rank"})->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK_CAPTURE(analyses, expertPca, {"expert-pca"})->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK_CAPTURE(analyses, neuronPca, {"neuron-pca"})->Unit(benchmark::kMillisecond)->UseRealTime();
