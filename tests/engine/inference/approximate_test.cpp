@@ -15,12 +15,10 @@
 namespace expertscope {
 namespace {
 
-const test::TinyQwen3Moe kTiny{.layers = 4, .experts = 8, .topK = 3, .preGates = true};
-
 class Approximate : public testing::Test {
 protected:
     Approximate() {
-        test::writeTinyQwen3Moe(m_folder.path(), kTiny);
+        test::writeTinyQwen3Moe(m_folder.path(), test::kFourLayers);
         m_checkpoint = std::make_unique<Checkpoint>(Checkpoint::open(m_folder.path()));
     }
     EngineOptions options(const std::string& policy, int slots) const {
@@ -54,7 +52,8 @@ TEST_F(Approximate, PoliciesThatAreToldToChangeNothingGiveTheBitsOfResident) {
          {"drop-on-miss:mass=0", "cache-prior:lambda=0", "buddy:rho=0", "hobbit:t1=1", "hobbit:t1=1:low=0"})
         for (const int slots : {1, 2, 5, 16})
             EXPECT_EQ(run(options(policy, slots), log).logits, resident.logits) << policy << ", " << slots << " slots";
-    EXPECT_EQ(run(options("swapmoe", kTiny.layers * kTiny.experts), log).logits.size(), resident.logits.size());
+    EXPECT_EQ(run(options("swapmoe", test::kFourLayers.layers * test::kFourLayers.experts), log).logits.size(),
+              resident.logits.size());
 }
 
 TEST_F(Approximate, SelectionsSayWhatBecameOfThem) {
@@ -87,7 +86,7 @@ TEST_F(Approximate, WhatWasChangedIsCountedWithItsRouterMass) {
     for (const SelectionRecord& selection : log.selections)
         dropped += selection.action == SelectionAction::Dropped ? 1 : 0;
     EXPECT_EQ(changes.all.choices, static_cast<std::int64_t>(log.selections.size()));
-    EXPECT_NEAR(changes.all.mass, static_cast<double>(log.selections.size()) / kTiny.topK, 1e-3);
+    EXPECT_NEAR(changes.all.mass, static_cast<double>(log.selections.size()) / test::kFourLayers.topK, 1e-3);
     EXPECT_EQ(changes.of(SelectionAction::Dropped).choices, dropped);
     EXPECT_GT(changes.of(SelectionAction::Dropped).mass, 0);
     EXPECT_LT(changes.of(SelectionAction::Dropped).mass, 0.6 * changes.all.mass);

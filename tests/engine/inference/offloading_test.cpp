@@ -18,12 +18,10 @@
 namespace expertscope {
 namespace {
 
-const test::TinyQwen3Moe kTiny{.layers = 4, .experts = 8, .topK = 3, .preGates = true};
-
 class Offloading : public testing::Test {
 protected:
     Offloading() {
-        test::writeTinyQwen3Moe(m_folder.path(), kTiny);
+        test::writeTinyQwen3Moe(m_folder.path(), test::kFourLayers);
         m_checkpoint = std::make_unique<Checkpoint>(Checkpoint::open(m_folder.path()));
     }
     EngineOptions options(const std::string& policy, int slots, const std::string& eviction = "lru") const {
@@ -32,9 +30,12 @@ protected:
         wanted.eviction = eviction;
         wanted.budget = SizeSpec{.share = {}, .bytes = m_checkpoint->expertBytes() * slots};
         wanted.threads = 2;
-        wanted.prepared = std::make_shared<const PreparedData>(
-            test::samplePrepared({.layers = kTiny.layers, .experts = kTiny.experts, .topK = kTiny.topK, .slots = slots},
-                                 m_checkpoint->facts().fingerprint));
+        wanted.prepared =
+            std::make_shared<const PreparedData>(test::samplePrepared({.layers = test::kFourLayers.layers,
+                                                                       .experts = test::kFourLayers.experts,
+                                                                       .topK = test::kFourLayers.topK,
+                                                                       .slots = slots},
+                                                                      m_checkpoint->facts().fingerprint));
         return wanted;
     }
     test::Outcome run(const EngineOptions& wanted, Observer& observer) const {
@@ -48,7 +49,7 @@ protected:
 TEST_F(Offloading, ExactPoliciesGiveTheBitsOfResidentAtEveryBudget) {
     test::RunLog log;
     const auto resident = run(options("resident", 0), log);
-    ASSERT_EQ(resident.logits.size(), static_cast<std::size_t>((7 + 11) * kTiny.vocabulary));
+    ASSERT_EQ(resident.logits.size(), static_cast<std::size_t>((7 + 11) * test::kFourLayers.vocabulary));
     int compared = 0;
     for (const PolicyInfo& info : policyCatalogue()) {
         if (!info.exact || info.name == "resident") continue;

@@ -17,12 +17,12 @@
 namespace expertscope {
 namespace {
 
-const test::TinyQwen3Moe kTiny{.layers = 4, .experts = 6, .topK = 2, .hidden = 16};
+const test::TinyQwen3Moe kNarrow{.layers = 4, .experts = 6, .topK = 2, .hidden = 16};
 
 class PreGateFitting : public testing::Test {
 protected:
     PreGateFitting() {
-        test::writeTinyQwen3Moe(m_folder.path(), kTiny);
+        test::writeTinyQwen3Moe(m_folder.path(), kNarrow);
         m_checkpoint = std::make_unique<Checkpoint>(Checkpoint::open(m_folder.path()));
         m_options.threads = 1;
         const std::vector<std::vector<std::int32_t>> prompts{{5, 17, 80}, {3, 41, 60, 9}, {77, 2}};
@@ -58,13 +58,14 @@ TEST_F(PreGateFitting, SolvesTheNormalEquationsOfRidgeRegression) {
     });
     for (const CalibrationText& text : m_texts)
         if (!text.heldOut) engine.score(text.ids, [](int, int, std::span<const float>) {});
-    const auto hidden = static_cast<std::size_t>(kTiny.hidden), experts = static_cast<std::size_t>(kTiny.experts);
+    const auto hidden = static_cast<std::size_t>(kNarrow.hidden), experts = static_cast<std::size_t>(kNarrow.experts);
     for (const auto& [ahead, reads] : {std::pair{1, 0}, {1, 2}, {2, 1}}) {
         const auto& x = inputs[reads];
         const auto& y = logits[reads + ahead];
         const std::size_t tokens = x.size() / hidden;
         EXPECT_EQ(static_cast<std::int64_t>(tokens), fit.tokens);
-        const auto& w = fit.data.table(preGateTable(ahead, LayerIndex(reads)), {kTiny.experts, kTiny.hidden}).values;
+        const auto& w =
+            fit.data.table(preGateTable(ahead, LayerIndex(reads)), {kNarrow.experts, kNarrow.hidden}).values;
         double trace = 0;
         for (const double value : x)
             trace += value * value;
@@ -114,7 +115,7 @@ TEST_F(PreGateFitting, BringsPreGatedRoutingToACheckpointThatHasNone) {
     PreGateFitOptions options{.engine = m_options, .distances = {2}, .perplexityByLayer = false};
     early.prepared = std::make_shared<const PreparedData>(fitPreGates(*m_checkpoint, m_texts, options).data);
     // What the pre-gates say of layers 2 and 3 is what these choose.
-    PredictionRecall recall(kTiny.layers);
+    PredictionRecall recall(kNarrow.layers);
     test::runOnce(*m_checkpoint, early, test::request({5, 17, 80}, 6), recall);
     EXPECT_EQ(recall.of(PredictorKind::PreGate, 2).recall(), 1.0);
     EXPECT_EQ(recall.of(PredictorKind::PreGate, 1).used, 0);
@@ -130,27 +131,27 @@ TEST_F(PreGateFitting, NeedsText) {
 TEST_F(PreGateFitting, MeasuresSensitivitiesThatMakeAdapMoeDropLessWhereLessIsAccepted) {
     const auto texts = heldOut(m_texts);
     const auto data = std::make_shared<const PreparedData>(calibrateAdapMoe(*m_checkpoint, texts, m_options, 100));
-    for (const float sensitivity : data->table(kSensitivityTable, {kTiny.layers}).values)
+    for (const float sensitivity : data->table(kSensitivityTable, {kNarrow.layers}).values)
         EXPECT_GT(sensitivity, 0);
-    const auto& weights = data->table(kSlotWeightTable, {kTiny.layers, kTiny.topK, kWeightBins}).values;
+    const auto& weights = data->table(kSlotWeightTable, {kNarrow.layers, kNarrow.topK, kWeightBins}).values;
     float tokens = 0;
     for (int bin = 0; bin < kWeightBins; ++bin)
         tokens += weights[static_cast<std::size_t>(bin)];
     EXPECT_EQ(tokens, 100);  // layer 0, slot 0
-    EXPECT_EQ(data->table(kRecallCountTable, {kTiny.layers}).values[0], 0);
-    EXPECT_EQ(data->table(kRecallCountTable, {kTiny.layers}).values[1], 200);
+    EXPECT_EQ(data->table(kRecallCountTable, {kNarrow.layers}).values[0], 0);
+    EXPECT_EQ(data->table(kRecallCountTable, {kNarrow.layers}).values[1], 200);
     // The recall that the tables hold is what PredictionRecall finds.
-    PredictionRecall recall(kTiny.layers);
+    PredictionRecall recall(kNarrow.layers);
     EngineOptions watched = m_options;
     watched.record = {.routing = true, .spans = false, .norms = false, .predictions = true};
     CalibrationText first = texts[0], second = texts[1];
     second.ids.resize(100 - first.ids.size());
     perplexity(*m_checkpoint, watched, std::vector{first, second}, recall);
-    for (int layer = 1; layer < kTiny.layers; ++layer) {
+    for (int layer = 1; layer < kNarrow.layers; ++layer) {
         const auto count = recall.of(PredictorKind::NextGate, 1, LayerIndex(layer));
         const auto at = static_cast<std::size_t>(layer);
-        EXPECT_EQ(data->table(kRecallSumTable, {kTiny.layers}).values[at], static_cast<float>(count.found));
-        EXPECT_EQ(data->table(kRecallCountTable, {kTiny.layers}).values[at], static_cast<float>(count.used));
+        EXPECT_EQ(data->table(kRecallSumTable, {kNarrow.layers}).values[at], static_cast<float>(count.found));
+        EXPECT_EQ(data->table(kRecallCountTable, {kNarrow.layers}).values[at], static_cast<float>(count.used));
     }
     const auto dropped = [&](const char* policy) {
         EngineOptions options = m_options;
@@ -162,7 +163,7 @@ TEST_F(PreGateFitting, MeasuresSensitivitiesThatMakeAdapMoeDropLessWhereLessIsAc
     };
     EXPECT_EQ(dropped("adapmoe:threshold=0"), 0);
     EXPECT_LE(dropped("adapmoe:threshold=0.0001"), dropped("adapmoe:threshold=0.1"));
-    EXPECT_EQ(dropped("adapmoe:threshold=1000000"), 19 * kTiny.layers);  // all that were generated, run as top-1
+    EXPECT_EQ(dropped("adapmoe:threshold=1000000"), 19 * kNarrow.layers);  // all that were generated, run as top-1
 }
 
 TEST(PredictionRecall, CountsChoicesOfEachTokenAndWishesOfAStep) {

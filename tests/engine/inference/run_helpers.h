@@ -12,6 +12,8 @@
 
 namespace expertscope::test {
 
+inline const TinyQwen3Moe kFourLayers{.layers = 4, .experts = 8, .topK = 3, .preGates = true};
+
 /// Keeps everything that a run tells.
 class RunLog final : public Observer {
 public:

@@ -30,7 +30,7 @@ std::string configWith(const json& changes) {
 
 ModelConfig parse(const json& changes) { return parseModelConfig(configWith(changes), "config.json"); }
 
-std::string refusal(const json& changes) {
+std::string configRefusal(const json& changes) {
     return refusalOf([&] { parse(changes); }).sentence;
 }
 
@@ -83,15 +83,16 @@ TEST(ModelConfig, NamesArchitecturesThatItDoesNotSupport) {
     for (const json& other : {json{{"architectures", {"MixtralForCausalLM"}}, {"model_type", "mixtral"}},
                               json{{"architectures", {"MixtralForCausalLM"}}},
                               json{{"architectures", "(absent)"}, {"model_type", "MixtralForCausalLM"}}}) {
-        EXPECT_THAT(refusal(other), AllOf(HasSubstr("MixtralForCausalLM"), HasSubstr("Qwen3MoeForCausalLM")));
+        EXPECT_THAT(configRefusal(other), AllOf(HasSubstr("MixtralForCausalLM"), HasSubstr("Qwen3MoeForCausalLM")));
     }
-    EXPECT_THAT(refusal({{"architectures", json::array()}, {"model_type", "(absent)"}}), HasSubstr("no architecture"));
+    EXPECT_THAT(configRefusal({{"architectures", json::array()}, {"model_type", "(absent)"}}),
+                HasSubstr("no architecture"));
 }
 
 TEST(ModelConfig, NamesQuantisationsThatItDoesNotSupport) {
-    EXPECT_THAT(refusal({{"quantization_config", {{"quant_method", "fp8"}}}}),
+    EXPECT_THAT(configRefusal({{"quantization_config", {{"quant_method", "fp8"}}}}),
                 HasSubstr("unsupported quantisation: fp8"));
-    EXPECT_THAT(refusal({{"quantization_config", json::object()}}), HasSubstr("unsupported quantisation"));
+    EXPECT_THAT(configRefusal({{"quantization_config", json::object()}}), HasSubstr("unsupported quantisation"));
     EXPECT_NO_THROW(parse({{"quantization_config", nullptr}}));
 }
 
@@ -106,17 +107,17 @@ TEST(ModelConfig, NamesVariantsThatItDoesNotSupport) {
                                         {{"rope_scaling", {{"factor", 4}}}},
                                         {{"rope_parameters", {{"rope_theta", 1e4}, {"rope_type", "llama3"}}}}};
     for (const json& variant : variants) {
-        EXPECT_THAT(refusal(variant), AllOf(HasSubstr("not supported"), HasSubstr(variant.begin().key())));
+        EXPECT_THAT(configRefusal(variant), AllOf(HasSubstr("not supported"), HasSubstr(variant.begin().key())));
     }
-    EXPECT_THAT(refusal(variants[5]), HasSubstr("yarn"));
+    EXPECT_THAT(configRefusal(variants[5]), HasSubstr("yarn"));
 }
 
 TEST(ModelConfig, NamesKeysThatAreMissing) {
     for (const char* key :
          {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "num_experts",
           "num_experts_per_tok", "moe_intermediate_size", "max_position_embeddings", "rms_norm_eps", "rope_theta"}) {
-        EXPECT_THAT(refusal({{key, "(absent)"}}), HasSubstr(key));
-        EXPECT_THAT(refusal({{key, nullptr}}), HasSubstr(key));
+        EXPECT_THAT(configRefusal({{key, "(absent)"}}), HasSubstr(key));
+        EXPECT_THAT(configRefusal({{key, nullptr}}), HasSubstr(key));
     }
 }
 
@@ -125,19 +126,19 @@ TEST(ModelConfig, NamesValuesThatCannotBe) {
          {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "head_dim", "num_key_value_heads",
           "num_experts", "num_experts_per_tok", "moe_intermediate_size", "max_position_embeddings"}) {
         for (const json& value : {json(0), json(-1), json(1.5), json("8"), json(1LL << 40), json(~0ULL)}) {
-            EXPECT_THAT(refusal({{key, value}}), HasSubstr(key)) << value;
+            EXPECT_THAT(configRefusal({{key, value}}), HasSubstr(key)) << value;
         }
     }
     for (const char* key : {"rms_norm_eps", "rope_theta"}) {
         for (const json& value : {json(0), json(-1), json("x")})
-            EXPECT_THAT(refusal({{key, value}}), HasSubstr(key));
+            EXPECT_THAT(configRefusal({{key, value}}), HasSubstr(key));
     }
-    EXPECT_THAT(refusal({{"norm_topk_prob", 1}}), HasSubstr("norm_topk_prob"));
-    EXPECT_THAT(refusal({{"eos_token_id", 97}}), HasSubstr("eos_token_id"));
-    EXPECT_THAT(refusal({{"num_key_value_heads", 3}}), HasSubstr("multiple of its 3"));
-    EXPECT_THAT(refusal({{"num_experts_per_tok", 7}}), HasSubstr("7 experts"));
-    EXPECT_THAT(refusal({{"head_dim", 15}}), HasSubstr("15"));
-    EXPECT_THAT(refusal({{"head_dim", 1 << 23}}), HasSubstr("heads"));
+    EXPECT_THAT(configRefusal({{"norm_topk_prob", 1}}), HasSubstr("norm_topk_prob"));
+    EXPECT_THAT(configRefusal({{"eos_token_id", 97}}), HasSubstr("eos_token_id"));
+    EXPECT_THAT(configRefusal({{"num_key_value_heads", 3}}), HasSubstr("multiple of its 3"));
+    EXPECT_THAT(configRefusal({{"num_experts_per_tok", 7}}), HasSubstr("7 experts"));
+    EXPECT_THAT(configRefusal({{"head_dim", 15}}), HasSubstr("15"));
+    EXPECT_THAT(configRefusal({{"head_dim", 1 << 23}}), HasSubstr("heads"));
 }
 
 TEST(ModelConfig, RefusesNumbersThatNothingCanHold) {

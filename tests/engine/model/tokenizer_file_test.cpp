@@ -22,21 +22,23 @@ json with(const char* pointer, const json& value) {
     return tokenizer;
 }
 
-std::string refusal(const json& tokenizer) {
+std::string tokenizerRefusal(const json& tokenizer) {
     return refusalOf([&] { parseTokenizerFile(tokenizer.dump(), "tokenizer.json"); }).sentence;
 }
 
 TEST(TokenizerFile, NamesOtherKindsOfTokenizers) {
     for (const char* type : {"Unigram", "WordPiece", "WordLevel"}) {
-        EXPECT_THAT(refusal(with("/model", {{"type", type}})), AllOf(HasSubstr(type), HasSubstr("byte-level BPE")));
+        EXPECT_THAT(tokenizerRefusal(with("/model", {{"type", type}})),
+                    AllOf(HasSubstr(type), HasSubstr("byte-level BPE")));
     }
-    EXPECT_THAT(refusal(with("/normalizer", {{"type", "NFKC"}})), HasSubstr("NFKC"));
-    EXPECT_THAT(refusal(with("/normalizer", {{"type", "Sequence"}, {"normalizers", {{{"type", "Lowercase"}}}}})),
-                HasSubstr("Lowercase"));
-    EXPECT_THAT(refusal(with("/pre_tokenizer", {{"type", "Metaspace"}})), HasSubstr("Metaspace"));
-    EXPECT_THAT(refusal(with("/pre_tokenizer", nullptr)), HasSubstr("no pre-tokenizer"));
-    EXPECT_THAT(refusal(with("/model/dropout", 0.1)), HasSubstr("dropout"));
-    EXPECT_THAT(refusal(with("/model/end_of_word_suffix", "</w>")), HasSubstr("end_of_word_suffix"));
+    EXPECT_THAT(tokenizerRefusal(with("/normalizer", {{"type", "NFKC"}})), HasSubstr("NFKC"));
+    EXPECT_THAT(
+        tokenizerRefusal(with("/normalizer", {{"type", "Sequence"}, {"normalizers", {{{"type", "Lowercase"}}}}})),
+        HasSubstr("Lowercase"));
+    EXPECT_THAT(tokenizerRefusal(with("/pre_tokenizer", {{"type", "Metaspace"}})), HasSubstr("Metaspace"));
+    EXPECT_THAT(tokenizerRefusal(with("/pre_tokenizer", nullptr)), HasSubstr("no pre-tokenizer"));
+    EXPECT_THAT(tokenizerRefusal(with("/model/dropout", 0.1)), HasSubstr("dropout"));
+    EXPECT_THAT(tokenizerRefusal(with("/model/end_of_word_suffix", "</w>")), HasSubstr("end_of_word_suffix"));
 }
 
 TEST(TokenizerFile, NamesSplitsThatItDoesNotSupport) {
@@ -45,34 +47,34 @@ TEST(TokenizerFile, NamesSplitsThatItDoesNotSupport) {
             {"type", "Split"}, {"pattern", {{"Regex", "a"}}}, {"behavior", behavior}, {"invert", invert}};
         return with("/pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", {part}}});
     };
-    EXPECT_THAT(refusal(split("Removed", false)), HasSubstr("Removed"));
-    EXPECT_THAT(refusal(split("Isolated", true)), HasSubstr("inverted"));
-    EXPECT_THAT(refusal(split("Isolated", false)), HasSubstr("no ByteLevel"));
+    EXPECT_THAT(tokenizerRefusal(split("Removed", false)), HasSubstr("Removed"));
+    EXPECT_THAT(tokenizerRefusal(split("Isolated", true)), HasSubstr("inverted"));
+    EXPECT_THAT(tokenizerRefusal(split("Isolated", false)), HasSubstr("no ByteLevel"));
 }
 
 TEST(TokenizerFile, NamesContradictionsInTheVocabulary) {
-    EXPECT_THAT(refusal(with("/model/vocab/ab", 97)), HasSubstr("97"));
-    EXPECT_THAT(refusal(with("/model/vocab/ab", -1)), HasSubstr("\"ab\""));
-    EXPECT_THAT(refusal(with("/model/vocab/ab", 1LL << 40)), HasSubstr("\"ab\""));
-    EXPECT_THAT(refusal(with("/model/vocab/ab", "x")), HasSubstr("\"ab\""));
-    EXPECT_THAT(refusal(with("/added_tokens/0/id", 97)), HasSubstr("97"));
-    EXPECT_THAT(refusal(with("/model/merges/0", "b a")), HasSubstr("\"ba\""));
-    EXPECT_THAT(refusal(with("/model/merges/0", "b")), HasSubstr("number 0"));
-    EXPECT_THAT(refusal(with("/model/merges/1", {"a", "b", "c"})), HasSubstr("number 1"));
-    EXPECT_THAT(refusal(with("/model/merges", 1)), HasSubstr("merges"));
-    EXPECT_THAT(refusal(with("/model/vocab", json::array())), HasSubstr("vocabulary"));
+    EXPECT_THAT(tokenizerRefusal(with("/model/vocab/ab", 97)), HasSubstr("97"));
+    EXPECT_THAT(tokenizerRefusal(with("/model/vocab/ab", -1)), HasSubstr("\"ab\""));
+    EXPECT_THAT(tokenizerRefusal(with("/model/vocab/ab", 1LL << 40)), HasSubstr("\"ab\""));
+    EXPECT_THAT(tokenizerRefusal(with("/model/vocab/ab", "x")), HasSubstr("\"ab\""));
+    EXPECT_THAT(tokenizerRefusal(with("/added_tokens/0/id", 97)), HasSubstr("97"));
+    EXPECT_THAT(tokenizerRefusal(with("/model/merges/0", "b a")), HasSubstr("\"ba\""));
+    EXPECT_THAT(tokenizerRefusal(with("/model/merges/0", "b")), HasSubstr("number 0"));
+    EXPECT_THAT(tokenizerRefusal(with("/model/merges/1", {"a", "b", "c"})), HasSubstr("number 1"));
+    EXPECT_THAT(tokenizerRefusal(with("/model/merges", 1)), HasSubstr("merges"));
+    EXPECT_THAT(tokenizerRefusal(with("/model/vocab", json::array())), HasSubstr("vocabulary"));
     json noSpace = smallTokenizer();
     noSpace["model"]["vocab"].erase("x");
-    EXPECT_THAT(refusal(noSpace), HasSubstr("0x78"));
+    EXPECT_THAT(tokenizerRefusal(noSpace), HasSubstr("0x78"));
 }
 
 TEST(TokenizerFile, RefusesWhatIsNotATokenizer) {
     EXPECT_THAT(refusalOf([] { parseTokenizerFile("{", "tokenizer.json"); }).sentence, HasSubstr("not JSON"));
-    EXPECT_THAT(refusal(json::object()), HasSubstr("model"));
+    EXPECT_THAT(tokenizerRefusal(json::object()), HasSubstr("model"));
     json deep = {{"type", "Sequence"}, {"pretokenizers", json::array()}};
     for (int i = 0; i < 1000; ++i)
         deep = {{"type", "Sequence"}, {"pretokenizers", json::array({deep})}};
-    EXPECT_THAT(refusal(with("/pre_tokenizer", deep)), HasSubstr("Sequence"));
+    EXPECT_THAT(tokenizerRefusal(with("/pre_tokenizer", deep)), HasSubstr("Sequence"));
 }
 
 TEST(TokenizerFile, ReadsMergesInBothSpellings) {

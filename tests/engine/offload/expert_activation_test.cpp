@@ -7,13 +7,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/engine/offload/expert_ref.h"
+
 namespace expertscope {
 namespace {
 
+using test::ref;
 using testing::ElementsAre;
 using testing::IsEmpty;
-
-ExpertRef ref(int layer, int expert) { return {LayerIndex(layer), ExpertId(expert)}; }
 
 ExpertActivation matrix(const std::vector<std::vector<int>>& rows) {
     ExpertActivation activation(static_cast<int>(rows.size()), static_cast<int>(rows[0].size()));

@@ -28,8 +28,8 @@ public:
     std::vector<float> scores;
 };
 
-struct Fixture {
-    Fixture(const char* policyName, OffloadShape wanted)
+struct PlannerFixture {
+    PlannerFixture(const char* policyName, OffloadShape wanted)
         : shape(wanted),
           prepared(test::samplePrepared(wanted)),
           context{.shape = wanted, .costs = {}, .prepared = &prepared},
@@ -86,7 +86,7 @@ struct Fixture {
 };
 
 TEST(Planner, CountsOneAccessForEachExpertInOrderOfFirstUse) {
-    Fixture f("on-demand", {.layers = 2, .experts = 8, .topK = 2, .slots = 8});
+    PlannerFixture f("on-demand", {.layers = 2, .experts = 8, .topK = 2, .slots = 8});
     f.begin(0, {5, 1, 1, 7, 5, 2});
     std::vector<int> ids;
     for (const ExpertAccess& access : f.planner.accesses()) {
@@ -100,7 +100,7 @@ TEST(Planner, CountsOneAccessForEachExpertInOrderOfFirstUse) {
 }
 
 TEST(Planner, FindsWhatAnEarlierStepBrought) {
-    Fixture f("on-demand", {.layers = 1, .experts = 8, .topK = 2, .slots = 4});
+    PlannerFixture f("on-demand", {.layers = 1, .experts = 8, .topK = 2, .slots = 4});
     f.runLayer(0, {0, 1});
     f.begin(0, {1, 2});
     EXPECT_TRUE(f.planner.accesses()[0].present);
@@ -111,7 +111,7 @@ TEST(Planner, FindsWhatAnEarlierStepBrought) {
 }
 
 TEST(Planner, RunsInWavesWhenTheLayerNeedsMoreThanThereAreSlots) {
-    Fixture f("on-demand", {.layers = 1, .experts = 8, .topK = 5, .slots = 2});
+    PlannerFixture f("on-demand", {.layers = 1, .experts = 8, .topK = 5, .slots = 2});
     f.begin(0, {4, 3, 2, 1, 0});
     std::vector<std::vector<int>> waves;
     while (f.wave())
@@ -120,7 +120,7 @@ TEST(Planner, RunsInWavesWhenTheLayerNeedsMoreThanThereAreSlots) {
 }
 
 TEST(Planner, RunsWhatIsPresentBeforeItsSlotsAreTaken) {
-    Fixture f("on-demand", {.layers = 1, .experts = 8, .topK = 3, .slots = 2});
+    PlannerFixture f("on-demand", {.layers = 1, .experts = 8, .topK = 3, .slots = 2});
     f.runLayer(0, {6, 7, 7});
     f.begin(0, {1, 6, 7});
     EXPECT_TRUE(f.wave());
@@ -132,7 +132,7 @@ TEST(Planner, RunsWhatIsPresentBeforeItsSlotsAreTaken) {
 }
 
 TEST(PrefetchAll, BringsTheWholeNextLayerAsFarAsSlotsGo) {
-    Fixture f("prefetch-all", {.layers = 3, .experts = 4, .topK = 1, .slots = 3});
+    PlannerFixture f("prefetch-all", {.layers = 3, .experts = 4, .topK = 1, .slots = 3});
     f.begin(0, {2});
     f.wave();
     EXPECT_THAT(f.demanded(), ElementsAre(2));
@@ -144,14 +144,14 @@ TEST(PrefetchAll, BringsTheWholeNextLayerAsFarAsSlotsGo) {
 }
 
 TEST(PrefetchAll, BringsNothingAfterTheLastLayer) {
-    Fixture f("prefetch-all", {.layers = 2, .experts = 4, .topK = 1, .slots = 8});
+    PlannerFixture f("prefetch-all", {.layers = 2, .experts = 4, .topK = 1, .slots = 8});
     f.begin(1, {2});
     f.wave();
     EXPECT_THAT(f.prefetched(), IsEmpty());
 }
 
 TEST(PreGated, BringsExactlyWhatItsPreGateExpectsOnce) {
-    Fixture f("pre-gated", {.layers = 3, .experts = 8, .topK = 2, .slots = 8});
+    PlannerFixture f("pre-gated", {.layers = 3, .experts = 8, .topK = 2, .slots = 8});
     f.predictors.next = {ExpertId(6), ExpertId(1), ExpertId(1), ExpertId(3)};
     f.begin(0, {0, 1, 1, 2});
     f.wave();
@@ -162,7 +162,7 @@ TEST(PreGated, BringsExactlyWhatItsPreGateExpectsOnce) {
 }
 
 TEST(Planner, HoldsWhatIsExpectedAgainstOtherPrefetchesAndLetsItGoOnceItsLayerHasChosen) {
-    Fixture f("pre-gated", {.layers = 3, .experts = 8, .topK = 2, .slots = 4});
+    PlannerFixture f("pre-gated", {.layers = 3, .experts = 8, .topK = 2, .slots = 4});
     f.predictors.next = {ExpertId(6), ExpertId(7)};
     f.runLayer(0, {0, 1});  // slots: 0/0 0/1 1/6 1/7
     f.predictors.next = {ExpertId(2), ExpertId(3)};
@@ -175,7 +175,7 @@ TEST(Planner, HoldsWhatIsExpectedAgainstOtherPrefetchesAndLetsItGoOnceItsLayerHa
 }
 
 TEST(Resident, HasEverythingAndMissesNothing) {
-    Fixture f("resident", {.layers = 2, .experts = 4, .topK = 2, .slots = 8});
+    PlannerFixture f("resident", {.layers = 2, .experts = 4, .topK = 2, .slots = 8});
     f.planner.preload(f.commands);
     EXPECT_EQ(f.commands.size(), 8U);
     f.begin(1, {3, 0});
@@ -192,7 +192,7 @@ TEST_P(EveryPolicy, RunsEachExpertOnceInASlotOfItsOwnAndKeepsTheBudget) {
     const auto& [name, slots] = GetParam();
     OffloadShape shape{.layers = 4, .experts = 16, .topK = 4, .slots = slots};
     if (makePolicy(name)->keepsAllResident()) shape.slots = shape.total();  // whatever the budget
-    Fixture f(name.c_str(), shape);
+    PlannerFixture f(name.c_str(), shape);
     f.planner.preload(f.commands);
     std::mt19937 random(3);
     std::set<int> inSlots;  // flat experts, as the commands say
@@ -241,7 +241,7 @@ TEST_P(EveryPolicy, MakesTheSameDecisionsTwice) {
     const std::string& name = std::get<0>(GetParam());
     const int slots = std::get<1>(GetParam());
     const auto decisions = [&] {
-        Fixture f(name.c_str(), {.layers = 3, .experts = 12, .topK = 2, .slots = slots});
+        PlannerFixture f(name.c_str(), {.layers = 3, .experts = 12, .topK = 2, .slots = slots});
         std::vector<std::tuple<int, int, int>> log;
         f.planner.preload(f.commands);
         for (const SlotCommand& c : f.commands)

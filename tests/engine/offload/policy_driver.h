@@ -9,6 +9,7 @@
 
 #include "engine/offload/planner.h"
 #include "engine/offload/policy_registry.h"
+#include "tests/engine/offload/expert_ref.h"
 
 namespace expertscope::test {
 
@@ -106,7 +107,5 @@ private:
         }
     }
 };
-
-inline ExpertRef ref(int layer, int expert) { return {LayerIndex(layer), ExpertId(expert)}; }
 
 }  // namespace expertscope::test

@@ -7,14 +7,16 @@
 #include <gtest/gtest.h>
 
 #include "engine/offload/policy_registry.h"
+#include "tests/engine/offload/expert_ref.h"
 
 namespace expertscope {
 namespace {
 
-ExpertRef ref(int layer, int expert) { return {LayerIndex(layer), ExpertId(expert)}; }
+using test::ref;
 
-struct Fixture {
-    explicit Fixture(const char* eviction, OffloadShape wanted = {.layers = 1, .experts = 8, .topK = 1, .slots = 3})
+struct ResidencyFixture {
+    explicit ResidencyFixture(const char* eviction,
+                              OffloadShape wanted = {.layers = 1, .experts = 8, .topK = 1, .slots = 3})
         : shape(wanted), context{.shape = wanted}, rule(makeEviction(eviction)), residency(context, {}, *rule) {}
     /// Admits the expert if it is absent, and uses it; gives who left, −1 for nobody.
     int access(int expert) {
@@ -33,7 +35,7 @@ struct Fixture {
 };
 
 TEST(Residency, FillsFreeSlotsBeforeItEvicts) {
-    Fixture f("lru");
+    ResidencyFixture f("lru");
     EXPECT_EQ(f.access(5), -1);
     EXPECT_EQ(f.access(6), -1);
     EXPECT_EQ(f.access(7), -1);
@@ -43,7 +45,7 @@ TEST(Residency, FillsFreeSlotsBeforeItEvicts) {
 }
 
 TEST(Lru, EvictsWhoseUseLiesFurthestBack) {
-    Fixture f("lru");
+    ResidencyFixture f("lru");
     for (const int expert : {0, 1, 2, 0})
         f.access(expert);
     EXPECT_EQ(f.access(3), 1);
@@ -52,7 +54,7 @@ TEST(Lru, EvictsWhoseUseLiesFurthestBack) {
 }
 
 TEST(Lru, HitsNothingOnACycleOneLongerThanTheCache) {
-    Fixture f("lru");
+    ResidencyFixture f("lru");
     int hits = 0;
     for (int i = 0; i < 40; ++i) {
         hits += f.residency.present(ref(0, i % 4)) ? 1 : 0;
@@ -62,7 +64,7 @@ TEST(Lru, HitsNothingOnACycleOneLongerThanTheCache) {
 }
 
 TEST(Lfu, CountsUsesSinceTheStartAndBreaksTiesByRecency) {
-    Fixture f("lfu");
+    ResidencyFixture f("lfu");
     for (const int expert : {0, 0, 1, 1, 2})
         f.access(expert);
     EXPECT_EQ(f.access(3), 2);  // one use against two
@@ -72,7 +74,7 @@ TEST(Lfu, CountsUsesSinceTheStartAndBreaksTiesByRecency) {
 }
 
 TEST(Residency, NeverTakesANeededSlotAndAnExpectedOneOnlyForADemand) {
-    Fixture f("lru");
+    ResidencyFixture f("lru");
     for (const int expert : {0, 1, 2})
         f.access(expert);
     f.residency.setGuard(ref(0, 0), Residency::Guard::Needed);
@@ -90,7 +92,7 @@ TEST(Residency, NeverTakesANeededSlotAndAnExpectedOneOnlyForADemand) {
 TEST(Lru, AgreesWithAPlainListOnRandomAccesses) {
     std::mt19937 random(7);
     for (const int slots : {1, 2, 5, 13}) {
-        Fixture f("lru", {.layers = 1, .experts = 20, .topK = 1, .slots = slots});
+        ResidencyFixture f("lru", {.layers = 1, .experts = 20, .topK = 1, .slots = slots});
         std::vector<int> list;  // most recent last
         for (int i = 0; i < 2000; ++i) {
             const int expert = static_cast<int>(random() % 20);
@@ -107,7 +109,7 @@ TEST(Lru, AgreesWithAPlainListOnRandomAccesses) {
 
 TEST(Lfu, AgreesWithAPlainTableOnRandomAccesses) {
     std::mt19937 random(8);
-    Fixture f("lfu", {.layers = 1, .experts = 20, .topK = 1, .slots = 6});
+    ResidencyFixture f("lfu", {.layers = 1, .experts = 20, .topK = 1, .slots = 6});
     std::map<int, std::pair<int, int>> resident;  // expert → uses, last use
     std::map<int, int> uses;
     for (int i = 0; i < 2000; ++i) {

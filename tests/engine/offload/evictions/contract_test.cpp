@@ -138,7 +138,7 @@ TEST_P(EveryRule, StartsAfreshWhenItBegins) {
     EXPECT_EQ(first, second);
 }
 
-class FixedPredictors final : public Predictors {
+class GivenPredictors final : public Predictors {
 public:
     std::vector<ExpertId> next;
     std::vector<float> scores;
@@ -157,7 +157,7 @@ std::vector<std::tuple<int, int, int>> decisions(const std::string& policyName, 
     const auto rule = makeEviction(spec);
     CheckedRule checked(*rule);
     Planner planner(context, *policy, &checked);
-    FixedPredictors predictors;
+    GivenPredictors predictors;
     std::mt19937 random(5);
     std::vector<std::tuple<int, int, int>> log;
     std::set<int> inSlots;
