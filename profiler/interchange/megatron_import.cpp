@@ -58,6 +58,14 @@ private:
         return value;
     }
 
+    /// From 0. Before records named their block, they numbered layers as Megatron does inside, from 1.
+    std::int64_t layerOf(const json& record) {
+        const std::int64_t layer = number(record, "layer", kMostLayers - 1);
+        if (m_firstLine) m_firstLayer = record.contains("block") || layer == 0 ? 0 : 1;
+        if (layer < m_firstLayer) refuse(m_line, "has layer=0 in a trace that counts layers from 1");
+        return layer - m_firstLayer;
+    }
+
     void takeLine(const std::string& text) {
         json record;
         try {
@@ -71,7 +79,7 @@ private:
             ++m_mtp;
             return;
         }
-        const std::int64_t step = number(record, "step", kMostNumber), layer = number(record, "layer", kMostLayers - 1),
+        const std::int64_t step = number(record, "step", kMostNumber), layer = layerOf(record),
                            tokens = number(record, "num_tokens", kMostNumber);
         const auto indices = record.find("top_indices");
         if (indices == record.end() || !indices->is_array()) refuse(m_line, "has no list top_indices");
@@ -121,7 +129,7 @@ private:
     std::unique_ptr<std::istream> m_in;
     ModelFacts m_model;
     std::deque<RouteRow> m_rows;
-    std::int64_t m_line = 0, m_step = -1, m_tokens = 0, m_mtp = 0;
+    std::int64_t m_line = 0, m_step = -1, m_tokens = 0, m_mtp = 0, m_firstLayer = 0;
     std::set<std::int64_t> m_layers;  ///< that the step has routed
     std::int32_t m_turn = 0, m_position = 0;
     Phase m_phase = Phase::Prefill;

@@ -13,7 +13,7 @@ bool RouteStep::takes(const RouteRow& row) const {
     if (m_rows.empty()) return true;
     const RouteRow& front = m_rows.front();
     return row.turn == front.turn && row.phase == front.phase && row.step == front.step &&
-           (row.phase == Phase::Prefill || row.position == front.position);
+           (row.phase == Phase::Prefill || row.position == front.position || row.step >= 0);
 }
 
 void RouteStep::clear() {

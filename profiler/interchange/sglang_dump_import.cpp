@@ -18,6 +18,7 @@ namespace {
 using Kind = PickleNode::Kind;
 
 constexpr std::int64_t kMostLayers = 4096, kMostExperts = 65'536;
+constexpr std::int64_t kDecodeMode = 2;  ///< forward_mode of a pass that decodes
 
 /// [layers, physical experts] → logical expert.
 struct PhysicalMap {
@@ -72,7 +73,9 @@ public:
     std::vector<std::string> notes() const override {
         return {
             "The recorder keeps at most 8 experts of a token, no weights, and does not say which sequence a token "
-            "belongs to: a pass of several tokens counts as a prompt."};
+            "belongs to: a pass over prompts begins a request, and what is decoded after it, of all sequences, belongs "
+            "to "
+            "that one."};
     }
 
 private:
@@ -97,7 +100,9 @@ void SglangDumpRows::readRecord(const PickleNode& record) {
     if (tokens == 0) return;
     const std::vector<std::int64_t> ids = m_file.integers(top->tensor);
     const PickleNode* inputs = record.find("input_ids");
-    const bool prompt = tokens > 1;
+    // A pass that decodes runs a token of each of its sequences.
+    const PickleNode* mode = record.find("forward_mode");
+    const bool prompt = mode && mode->is(Kind::Integer) ? mode->integer != kDecodeMode : tokens > 1;
     if (prompt && !m_first) ++m_turn;
     if (prompt || m_first) m_position = 0;
     m_first = false;
@@ -116,6 +121,7 @@ void SglangDumpRows::readRecord(const PickleNode& record) {
         row.turn = m_turn;
         row.position = m_position++;
         row.phase = prompt ? Phase::Prefill : Phase::Decode;
+        row.step = static_cast<std::int32_t>(place);
         if (inputs && inputs->is(Kind::List) && static_cast<std::int64_t>(inputs->items.size()) == tokens)
             row.tokenId = static_cast<std::int32_t>(inputs->items[static_cast<std::size_t>(t)]->integer);
         m_block.add(*this, layers, k, experts, {}, row);

@@ -261,6 +261,9 @@ def sglang_dumps() -> None:
     torch_save("sglang_per_token.pt", dump)
     torch_save("sglang_per_token_deflated.pt", dump, zipfile.ZIP_DEFLATED)
     torch_save_sequence("sglang_per_token_sequence.pt", dump)
+    # Two prompts of a token each, then two passes that decode a token of either.
+    torch_save("sglang_batched.pt", {"records": [record(5, 0, 2, 1), record(6, 2, 4, 2), record(7, 4, 6, 2)],
+                                     "last_physical_to_logical_map": tensor(to_logical)})
     torch_save("sglang_nothing.pt", {"records": [], "last_physical_to_logical_map": tensor(to_logical)})
     per_pass = {"records": [{"forward_pass_id": n, "rank": 0, "gatherer_key": "primary",
                              "global_physical_count": tensor(np.full((LAYERS, EXPERTS + 1), n, dtype=np.int32))} for n in (1, 2)],

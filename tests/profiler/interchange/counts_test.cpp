@@ -101,6 +101,19 @@ TEST_F(Counts, SglangsTokensAreRouting) {
     }
 }
 
+TEST_F(Counts, SglangDecodesSeveralSequencesInOnePass) {
+    const ImportedRun imported = import(sampleFile("sglang_batched.pt"));
+    EXPECT_EQ(imported.steps, 3);
+    EXPECT_EQ(imported.summary.promptTokens, 2);
+    EXPECT_EQ(imported.summary.generatedTokens, 4);
+    const RecordBatch batch = records();
+    ASSERT_EQ(batch.selections.size(), 36u);
+    for (const SelectionRecord& s : batch.selections) {
+        EXPECT_EQ(s.step.value(), s.token.value() / 2);
+        EXPECT_EQ(s.expert.value(), expertOf(s.token.value(), s.layer.value(), s.slot));
+    }
+}
+
 TEST_F(Counts, SaysThatADumpOfSglangHoldsNothing) {
     EXPECT_THAT(refusalOf("sglang_nothing.pt"), HasSubstr("holds no record"));
 }

@@ -265,6 +265,23 @@ TEST_F(RoutingFormats, MegatronTrainingWithMicroBatches) {
     expectRouting(0, 6);
 }
 
+TEST_F(RoutingFormats, MegatronsOlderTracesCountLayersFromOne) {
+    std::ifstream in(sampleFile("router_trace_rank0.jsonl"));
+    std::string text;
+    for (std::string line; std::getline(in, line);) {
+        if (line.find("\"mtp\"") != std::string::npos) continue;
+        const std::string block = " \"block\": \"decoder\",", layer = "\"layer\": ";
+        ASSERT_NE(line.find(block), std::string::npos);
+        line.erase(line.find(block), block.size());
+        ++line[line.find(layer) + layer.size()];
+        text += line + "\n";
+    }
+    EXPECT_EQ(import(write("x.jsonl", text)).model.layers, 3);
+    expectRouting(0, 6);
+    EXPECT_THAT(refusal(write("x.jsonl", text + "{\"step\":9,\"layer\":0,\"num_tokens\":1,\"top_indices\":[[3]]}")),
+                HasSubstr("counts layers from 1"));
+}
+
 TEST_F(RoutingFormats, NamesTheLineOfATraceThatIsWrong) {
     const std::string good = "{\"step\":1,\"layer\":0,\"num_tokens\":1,\"topk\":1,\"top_indices\":[[3]]}\n";
     const auto trace = [&](const std::string& line) { return refusal(write("x.jsonl", good + line), {}, "megatron"); };
