@@ -110,4 +110,18 @@ void eachDeepVectorBlock(const std::filesystem::path& session, RunId run, LayerI
     } catch (const SqliteError& error) { throwReadError(error, session); }
 }
 
+std::vector<float> deepVectorValues(const std::filesystem::path& session, RunId run, LayerIndex layer,
+                                    const std::string& name) {
+    std::vector<float> values;
+    eachDeepVectorBlock(session, run, layer, name, [&](std::string_view bytes) {
+        for (std::size_t at = 0; at + kValueBytes <= bytes.size(); at += kValueBytes) {
+            std::uint32_t bits = 0;
+            for (std::size_t i = kValueBytes; i-- > 0;)
+                bits = bits << 8 | static_cast<unsigned char>(bytes[at + i]);
+            values.push_back(std::bit_cast<float>(bits));
+        }
+    });
+    return values;
+}
+
 }  // namespace expertscope

@@ -30,5 +30,8 @@ std::vector<DeepVectors> deepVectors(const std::filesystem::path& session, RunId
 /// Gives the little-endian bytes of one kind, block by block, in order of the tokens.
 void eachDeepVectorBlock(const std::filesystem::path& session, RunId run, LayerIndex layer, const std::string& name,
                          const std::function<void(std::string_view)>& take);
+/// All of one kind that is float32, [rows, columns].
+std::vector<float> deepVectorValues(const std::filesystem::path& session, RunId run, LayerIndex layer,
+                                    const std::string& name);
 
 }  // namespace expertscope

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -26,6 +27,7 @@
 #include "profiler/analysis/deep/deep_session.h"
 #include "profiler/analysis/kept_tables.h"
 #include "profiler/analysis/weights/weight_study.h"
+#include "storage/deep_vectors.h"
 
 namespace expertscope {
 namespace {
@@ -48,20 +50,42 @@ RunRouting routingOf(const SessionReader& reader, int wanted) {
     return readRunRouting(reader, countableRun(reader, wanted).id);
 }
 
-/// "SESSION", "SESSION:RUN", or a number: another run of the same session.
-RunRouting otherRouting(const AnalyzeArguments& arguments) {
-    std::string session = arguments.with;
+/// "SESSION", "SESSION:RUN", or a number: another run of `own`. Run 0 where none is named.
+std::pair<std::string, int> otherRun(const std::string& with, const std::string& own) {
+    std::string session = with;
     int run = 0;
     const auto numberIn = [](const std::string& text) {
         return !text.empty() && text.size() < 7 && text.find_first_not_of("0123456789") == std::string::npos;
     };
-    if (numberIn(session)) return routingOf(SessionReader(arguments.source), std::stoi(session));
+    if (numberIn(session)) return {own, std::stoi(session)};
     const std::size_t colon = session.rfind(':');
     if (colon != std::string::npos && numberIn(session.substr(colon + 1))) {
         run = std::stoi(session.substr(colon + 1));
         session.resize(colon);
     }
+    return {session, run};
+}
+
+RunRouting otherRouting(const AnalyzeArguments& arguments) {
+    const auto [session, run] = otherRun(arguments.with, arguments.source);
     return routingOf(SessionReader(session), run);
+}
+
+/// The text of a run of `model` whose raw vectors were kept.
+RecordedText recordedText(const std::string& with, const Checkpoint& model) {
+    const auto [session, asked] = otherRun(with, with);
+    const SessionReader reader{std::filesystem::path(session)};
+    const auto suits = [&](const RunEntry& entry) { return !deepVectors(reader.file(), entry.id).empty(); };
+    const RunEntry run =
+        chosenRun(reader, asked, suits,
+                  "run with the vectors of a deep capture: make one with 'expertscope run --record deep:raw'.");
+    if (run.description.model.fingerprint != model.facts().fingerprint)
+        throw BadInputError(fmt::format("Run {} of {} is of the model '{}', not of '{}': name a run of the same model.",
+                                        run.id.value(), session, run.description.model.name, model.name()));
+    return {.name = fmt::format("run {} of {}", run.id.value(), session),
+            .routerInputs = [file = reader.file(), id = run.id](LayerIndex layer) {
+                return deepVectorValues(file, id, layer, "inputs");
+            }};
 }
 
 bool isModel(const std::filesystem::path& path) {
@@ -92,6 +116,7 @@ public:
             std::optional<SafetensorsSource> dense;
             if (!arguments.dense.empty()) dense.emplace(arguments.dense);
             m_weights.emplace(*m_checkpoint, dense ? &*dense : nullptr);
+            if (!arguments.with.empty()) m_weights->takeText(recordedText(arguments.with, *m_checkpoint));
             return;
         }
         if (!arguments.dense.empty())
@@ -182,7 +207,10 @@ void addAnalyzeCommand(CLI::App& app, CommandAction& action) {
                      "Analyses, comma separated, each with parameters after colons: balance:phase=decode,overlap")
         ->type_name("NAMES");
     command->add_option("--run", arguments->run, "This run of the session [the last with routing]");
-    command->add_option("--with", arguments->with, "The second run of an analysis that compares two")
+    command
+        ->add_option("--with", arguments->with,
+                     "The second run of an analysis that compares two; of a model: a run recorded with deep:raw, whose "
+                     "tokens minimum-capacity takes")
         ->type_name("RUN|SESSION[:RUN]");
     command
         ->add_option("--dense", arguments->dense,

@@ -82,6 +82,8 @@ TEST(DeepVectors, ComeBackInOrderOfTheTokensBitForBit) {
         if (kind.name == "weights") expectSame(all.weights);
         if (kind.name == "outputs") expectSame(all.outputs);
     }
+    EXPECT_EQ(deepVectorValues(session, RunId(1), LayerIndex(4), "outputs"), all.outputs);
+    EXPECT_TRUE(deepVectorValues(session, RunId(1), LayerIndex(5), "outputs").empty());
     // deepRawBytes() is what a token takes.
     std::int64_t bytes = 0;
     for (const DeepVectors& kind : kinds)

@@ -55,21 +55,21 @@ double cosineOf(std::span<const float> a, std::span<const float> b, double lengt
     return sum / lengths;
 }
 
-Angles anglesOf(const LoneRouting& routing, std::span<const float> router) {
-    const std::size_t width = routing.width, rows = routing.inputs.size() / width;
-    const std::size_t k = routing.chosen.size() / std::max<std::size_t>(rows, 1);
+/// `inputs` [rows, width] of the router whose rows are `router`.
+Angles anglesOf(std::span<const float> inputs, std::size_t width, std::span<const float> router) {
+    const std::size_t rows = inputs.size() / width;
     std::vector<double> gateLengths;
     for (std::size_t at = 0; at < router.size(); at += width)
         gateLengths.push_back(lengthOf(router.subspan(at, width)));
     Angles angles;
     for (std::size_t r = 0; r < rows; ++r) {
-        const auto input = routing.inputs.subspan(r * width, width);
+        const auto input = inputs.subspan(r * width, width);
         const double length = lengthOf(input);
         double best = -2;
         for (std::size_t e = 0; e < gateLengths.size(); ++e)
-            if (length * gateLengths[e] > 0)
+            if (const double lengths = length * gateLengths[e]; std::isfinite(lengths) && lengths > 0)
                 best = std::max(best, cosineOf(input, router.subspan(e * width, width), length * gateLengths[e]));
-        if (best < -1.5 || routing.chosen[r * k] < 0)
+        if (best < -1.5)
             ++angles.leftOut;
         else
             angles.cosines.push_back(std::min(best, 1.0));
@@ -102,19 +102,22 @@ AnalysisTable minimumCapacityTable(const AnalysisInput& input, Parameters& param
     const std::vector<std::int32_t> ids = drawnTokens(config.vocabulary, parameters.integer("tokens", 256, 1, 1 << 20));
     const double dimensions = config.expertInputs(), experts = config.experts;
     AnalysisTable table;
+    const std::optional<RecordedText>& text = study->text();
     table.counted =
-        study->counted() +
+        study->counted() + " " +
+        (text
+             ? fmt::format("The tokens that {} kept the router inputs of; layers without them have no row.", text->name)
+             : fmt::format(
+                   "{} of {} tokens of the vocabulary, each as a prompt of its own; --with takes those of a run "
+                   "recorded with deep:raw.",
+                   ids.size(), config.vocabulary)) +
         fmt::format(
-            " {} of {} tokens of the vocabulary, each as a prompt of its own. delta: cosine of a token's router input "
-            "with "
-            "the router row nearest to it; p_delta: the part of random directions of {} dimensions as near to a row, "
-            "either way; min_capacity: 1/(experts · p_delta) tokens an expert, with the erfc and exp forms that the "
-            "paper "
-            "gives for it, at the mean delta. The derivation takes router rows to be orthogonal (gate_cosine 0) and "
-            "equally long (gate_norm_cv 0). Tokens of a recorded text would need their router inputs, which sessions "
-            "do "
-            "not hold.",
-            ids.size(), config.vocabulary, config.expertInputs());
+            " delta: cosine of a token's router input with the router row nearest to it; p_delta: the part of "
+            "random directions of {} dimensions as near to a row, either way; min_capacity: "
+            "1/(experts · p_delta) tokens an expert, with the erfc and exp forms that the paper gives for it, at "
+            "the mean delta. The derivation takes router rows to be orthogonal (gate_cosine 0) and equally long "
+            "(gate_norm_cv 0).",
+            config.expertInputs());
     table.columns = {"layer",
                      "tokens",
                      "mean_delta",
@@ -130,12 +133,11 @@ AnalysisTable minimumCapacityTable(const AnalysisInput& input, Parameters& param
                      "log10_min_capacity"};
     const double random = randomLargestCosine(experts, dimensions);
     std::int64_t leftOut = 0;
-    routeLoneTokens(study->weights(), ids, layers.back(), study->pool(), [&](const LoneRouting& routing) {
-        if (input.progress) input.progress(routing.layer.value() / (layers.back().value() + 1.0));
-        if (std::ranges::find(layers, routing.layer) == layers.end()) return;
-        const Angles angles = anglesOf(routing, study->weights().router(routing.layer));
+    const auto addLayer = [&](LayerIndex layer, std::span<const float> inputs) {
+        const Angles angles =
+            anglesOf(inputs, static_cast<std::size_t>(config.expertInputs()), study->weights().router(layer));
         leftOut += angles.leftOut;
-        const auto [normCv, gateCosine] = assumptionsOf(readRouterWeights(study->weights(), routing.layer));
+        const auto [normCv, gateCosine] = assumptionsOf(readRouterWeights(study->weights(), layer));
         const double delta = meanOf(angles.cosines);
         std::vector<double> degrees;
         for (const double cosine : angles.cosines)
@@ -143,11 +145,22 @@ AnalysisTable minimumCapacityTable(const AnalysisInput& input, Parameters& param
         const double logShare = logFarShare(delta, dimensions);
         const double exponent = delta * delta * dimensions / (2 - delta * delta);
         const double largest = angles.cosines.empty() ? kNoData : std::ranges::max(angles.cosines);
-        table.rows.push_back({std::int64_t{routing.layer.value()}, static_cast<std::int64_t>(angles.cosines.size()),
-                              delta, largest, random, meanOf(degrees), gateCosine, normCv, std::exp(logShare),
+        table.rows.push_back({std::int64_t{layer.value()}, static_cast<std::int64_t>(angles.cosines.size()), delta,
+                              largest, random, meanOf(degrees), gateCosine, normCv, std::exp(logShare),
                               std::exp(-logShare) / experts, 1 / (experts * std::erfc(std::sqrt(exponent))),
                               std::exp(exponent) / experts, -(logShare + std::log(experts)) / std::numbers::ln10});
-    });
+    };
+    if (text) {
+        forEachLayer(layers, input, [&](LayerIndex layer, const auto&) {
+            const std::vector<float> inputs = text->routerInputs(layer);
+            if (!inputs.empty()) addLayer(layer, inputs);
+        });
+    } else {
+        routeLoneTokens(study->weights(), ids, layers.back(), study->pool(), [&](const LoneRouting& routing) {
+            if (input.progress) input.progress(routing.layer.value() / (layers.back().value() + 1.0));
+            if (std::ranges::find(layers, routing.layer) != layers.end()) addLayer(routing.layer, routing.inputs);
+        });
+    }
     if (leftOut > 0)
         table.counted +=
             fmt::format(" Left out: {} tokens by layer that have no direction or values that are not finite.", leftOut);

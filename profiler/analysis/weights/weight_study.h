@@ -17,6 +17,12 @@ class ExpertMatrices;
 class TensorSource;
 class ThreadPool;
 
+/// A text that a run of the model read, as its routers saw it.
+struct RecordedText {
+    std::string name;                                                 ///< "run 1 of s.esdb"
+    std::function<std::vector<float>(LayerIndex)> routerInputs = {};  ///< [tokens, H]; empty: not recorded of the layer
+};
+
 /// A checkpoint whose weights are looked at: what one reading of a layer gives is kept, so that the analyses that are
 /// asked together read the file once.
 class WeightStudy {
@@ -29,6 +35,10 @@ public:
     const ExpertMatrices& weights() const { return *m_weights; }
     ThreadPool& pool() { return *m_pool; }
 
+    /// What analyses that look at tokens take instead of lone ones of the vocabulary.
+    void takeText(RecordedText text) { m_text = std::move(text); }
+    const std::optional<RecordedText>& text() const { return m_text; }
+
     /// One layer's similarities and norms; read from the file at the first call. `progress` is told 0…1 and may throw.
     const LayerExpertWeights& layer(LayerIndex layer, const std::function<void(double)>& progress);
 
@@ -39,6 +49,7 @@ private:
     std::unique_ptr<ExpertMatrices> m_weights;
     std::unique_ptr<ThreadPool> m_pool;
     std::vector<std::optional<LayerExpertWeights>> m_layers;
+    std::optional<RecordedText> m_text;
 };
 
 /// What an analysis of weights works on: the study that it was given, or one of its own.

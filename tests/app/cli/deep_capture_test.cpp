@@ -8,6 +8,7 @@
 
 #include <gmock/gmock.h>
 
+#include "engine/model/checkpoint.h"
 #include "profiler/interchange/npy.h"
 #include "profiler/interchange/zip_file.h"
 #include "tests/app/cli/program.h"
@@ -120,7 +121,6 @@ TEST_F(DeepSessions, GiveTheRawVectorsThatWereAskedForToNumpy) {
     const std::int64_t count = tokens.size();
     ASSERT_GE(count, 5);
     const std::vector<double> outputs = exported(zip, "deep/3/outputs.npy", {count, 32, 192});
-    exported(zip, "deep/3/inputs.npy", {count, 192});
     exported(zip, "deep/3/weights.npy", {count, 32});
     for (std::size_t e = 0; e < 32; ++e) {
         double norms = 0;
@@ -131,6 +131,28 @@ TEST_F(DeepSessions, GiveTheRawVectorsThatWereAskedForToNumpy) {
         const double mean = norms / static_cast<double>(count);
         EXPECT_NEAR(table["rows"][e][column].get<double>(), mean, 1e-6 * mean);
     }
+    // The angles of these tokens with the router's rows: cos = logit / (‖x‖ ‖row‖).
+    const auto capacity = runProgram({"analyze", "demo", "--what", "minimum-capacity", "--with", session, "--json"})
+                              .json()["analyses"]["minimum-capacity"];
+    EXPECT_THAT(capacity["counted"].get<std::string>(), HasSubstr("The tokens that run 1 of"));
+    ASSERT_EQ(capacity["rows"].size(), 2U) << "of the layers that were captured";
+    EXPECT_EQ(capacity["rows"][1][0], 3);
+    EXPECT_EQ(capacity["rows"][1][1], count);
+    const std::vector<double> inputs = exported(zip, "deep/3/inputs.npy", {count, 192});
+    const std::vector<double> logits = exported(zip, "deep/3/logits.npy", {count, 32});
+    const std::vector<float> router = Checkpoint::open(fs::path(EXPERTSCOPE_TEST_RESOURCES) / "demo_model")
+                                          .readFloats("model.layers.3.mlp.gate.weight");
+    const auto length = [](auto first) { return std::sqrt(std::inner_product(first, first + 192, first, 0.0)); };
+    double delta = 0;
+    for (std::ptrdiff_t t = 0; t < count; ++t) {
+        double best = -1;
+        for (std::ptrdiff_t e = 0; e < 32; ++e)
+            best = std::max(best, logits[static_cast<std::size_t>(t * 32 + e)] / length(router.begin() + e * 192) /
+                                      length(inputs.begin() + t * 192));
+        delta += best / static_cast<double>(count);
+    }
+    EXPECT_NEAR(capacity["rows"][1][2].get<double>(), delta, 1e-5);
+    expectRefused(runProgram({"analyze", "demo", "--what", "minimum-capacity", "--with", s_session}), 3, {"deep:raw"});
     expectRefused(runProgram({"run", "--model", "demo", "--prompt", "x", "--tokens", "9", "--record", "deep:raw=1MiB",
                               "--out", s_folder->path() / "none.esdb"}),
                   2, {"raw vectors", "1.00 MiB", "layers="});
