@@ -5,6 +5,8 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <utility>
+#include <vector>
 
 namespace expertscope {
 namespace {
@@ -73,19 +75,27 @@ unsigned takeWidth(std::string_view& bytes) {
     return width;
 }
 
-/// Room for a packed block with a word more, so that words can be read and written at any bit.
+/// Room for a packed block with a word more, so that words can be read at any bit.
 using BlockBytes = std::array<char, kBlockValues * kWord + kWord>;
 
+/// Values gather in a word that is stored when it is full: a word that is read back right after it was stored, at
+/// another byte, holds the processor up.
 void packBlock(std::span<const std::int64_t> values, std::int64_t least, unsigned bits, std::string& out) {
-    BlockBytes packed{};
-    std::size_t at = 0;
+    std::array<std::uint64_t, kBlockValues + 1> words{};
+    std::uint64_t* word = words.data();
+    std::uint64_t gathered = 0;
+    unsigned filled = 0;
     for (const std::int64_t value : values) {
-        char* const to = packed.data() + at / 8;
-        const std::uint64_t word = loadWord(to) | distance(value, least) << at % 8;
-        std::memcpy(to, &word, kWord);
-        at += bits;
+        const std::uint64_t rest = distance(value, least);
+        gathered |= rest << filled;
+        filled += bits;
+        if (filled < kWholeBits) continue;
+        *word++ = gathered;
+        filled -= kWholeBits;
+        gathered = filled > 0 ? rest >> (bits - filled) : 0;
     }
-    out.append(packed.data(), packedBytes(values.size(), bits));
+    *word = gathered;
+    out.append(reinterpret_cast<const char*>(words.data()), packedBytes(values.size(), bits));
 }
 
 void unpackBlock(const char* from, std::int64_t least, unsigned bits, std::span<std::int64_t> values) {
@@ -100,12 +110,19 @@ void unpackBlock(const char* from, std::int64_t least, unsigned bits, std::span<
 }  // namespace
 
 void writeBlocks(std::span<const std::int64_t> values, std::string& out) {
-    std::int64_t base = 0;
-    if (!values.empty()) base = *std::ranges::min_element(values);
-    out.append(reinterpret_cast<const char*>(&base), kWord);
+    const std::size_t head = out.size();
+    out.append(kWord, '\0');
+    std::vector<std::pair<std::int64_t, std::int64_t>> ranges;
+    ranges.reserve(values.size() / kBlockValues + 1);
+    for (std::size_t at = 0; at < values.size(); at += kBlockValues) {
+        const auto [least, most] = std::ranges::minmax(values.subspan(at, std::min(kBlockValues, values.size() - at)));
+        ranges.emplace_back(least, most);
+    }
+    const std::int64_t base = ranges.empty() ? 0 : std::ranges::min_element(ranges)->first;
+    std::memcpy(out.data() + head, &base, kWord);
     for (std::size_t at = 0; at < values.size(); at += kBlockValues) {
         const auto block = values.subspan(at, std::min(kBlockValues, values.size() - at));
-        const auto [least, most] = std::ranges::minmax(block);
+        const auto [least, most] = ranges[at / kBlockValues];
         const unsigned bits = widthOf(distance(most, least));
         out.push_back(static_cast<char>(bits));
         writeVarint(distance(least, base), out);

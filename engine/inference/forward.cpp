@@ -50,7 +50,13 @@ Forward::Forward(const Checkpoint& checkpoint, const ParallelMath& math, ExpertC
         m_firstChosen.resize(size(maxTokens, c.topK));
         m_firstWeights.resize(size(maxTokens, c.topK));
     }
-    if (record.predictions) m_shadow.emplace(c, m_predictors, experts.ownGateWidth(), maxTokens);
+    if (record.predictions)
+        m_shadow.emplace(c, m_weights, m_math,
+                         ShadowPredictions::Options{.prepared = experts.prepared(),
+                                                    .told = std::max(3, experts.lookAhead()),
+                                                    .ownGateWidth = experts.ownGateWidth(),
+                                                    .beside = ShadowPredictions::roomBeside(math.pool().threads())},
+                         record, observer);
     if (experts.weighsByOwnGate()) m_ownLogits.resize(size(maxTokens, c.experts));
     if (experts.computesInPlace())
         m_nearMemory = std::make_unique<NearMemory>(checkpoint, m_math.kernels(), record, observer);
@@ -72,6 +78,8 @@ Forward::Forward(const Checkpoint& checkpoint, const ParallelMath& math, ExpertC
 
 void Forward::start() {
     if (m_nearMemory) m_observer->onLane({NearMemory::kLane, LaneRole::NearMemory, "near memory"});
+    if (m_shadow && m_shadow->beside())
+        m_observer->onLane({ShadowPredictions::kLane, LaneRole::Worker, "shadow predictors"});
 }
 
 void Forward::reserve(int positions) {
@@ -109,7 +117,7 @@ void Forward::run(const StepInput& input) {
         endPart(whole, false);
         if (m_deep) captureRows(layer, input);
     }
-    if (m_shadow && m_shadow->due(sessionNow())) tellShadows();
+    if (m_shadow) m_shadow->advance(sessionNow());
 }
 
 SpanAnnotation Forward::part(SpanKind kind, Nanoseconds began, const StepInput& input, int layer) const {

@@ -117,7 +117,6 @@ private:
     KvCache m_cache;
     LayerPredictors m_predictors;
     std::optional<ShadowPredictions> m_shadow;  ///< where predictions are recorded
-    StepIndex m_shadowStep;                     ///< the last one whose predictions are kept
     Nanoseconds m_computed;
     Nanoseconds m_waitedInPlace;
 

@@ -15,20 +15,11 @@ Nanoseconds Forward::shadow(int layer, const StepInput& input, Nanoseconds began
         return endPart(predicting);
     }
     m_shadow->keep(input.step, input.firstToken, LayerIndex(layer), m_normed.data(), began);
-    m_shadowStep = input.step;
     return began;
 }
 
 void Forward::tellShadows() {
-    if (!m_shadow || m_shadow->kept() == 0) return;
-    SpanAnnotation predicting({.start = sessionNow(),
-                               .end = {},
-                               .amount = m_shadow->kept(),
-                               .step = m_shadowStep,
-                               .lane = LaneId(0),
-                               .kind = SpanKind::Predict});
-    m_shadow->tell(*m_observer);
-    endPart(predicting);
+    if (m_shadow) m_shadow->tellAll();
 }
 
 void Forward::captureRows(int layer, const StepInput& input) {

@@ -156,12 +156,11 @@ void LayerPredictors::writeOne(PredictorKind kind, LayerIndex target, const Eval
                          .predictor = kind};
 }
 
-std::size_t LayerPredictors::recordsPerToken(int ownGateWidth) const {
+std::size_t LayerPredictors::recordsPerToken(LayerIndex layer, int ownGateWidth) const {
     int records = 0;
-    for (int layer = 0; layer < m_config->layers; ++layer)
-        eachTold(LayerIndex(layer), [&](PredictorKind kind, LayerIndex) {
-            records += kind == PredictorKind::OwnGate ? ownGateWidth : m_config->topK;
-        });
+    eachTold(layer, [&](PredictorKind kind, LayerIndex) {
+        records += kind == PredictorKind::OwnGate ? ownGateWidth : m_config->topK;
+    });
     return static_cast<std::size_t>(records);
 }
 

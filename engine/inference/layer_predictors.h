@@ -43,8 +43,8 @@ public:
     /// Writes what tell() would tell of this layer: the records of row r (one a token of the layer) stand together from
     /// out + r · stride on. Returns how many a row has.
     std::size_t write(std::span<const PredictionRow> rows, PredictionRecord* out, std::size_t stride);
-    /// How many records write() makes for one token over all layers.
-    std::size_t recordsPerToken(int ownGateWidth) const;
+    /// How many records write() makes of a layer for one token.
+    std::size_t recordsPerToken(LayerIndex layer, int ownGateWidth) const;
 
 private:
     struct Evaluation {

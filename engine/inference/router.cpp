@@ -26,10 +26,11 @@ void chooseExperts(const Kernels& kernels, const float* logits, int experts, int
     // Ranked by logit, not by probability: far below the best one probabilities round to equal values.
     int count = 0;
     for (int expert = 0; expert < experts; ++expert) {
+        // Most are worse than all that are chosen.
+        if (count == topK && !(logits[chosen[topK - 1].value()] < logits[expert])) continue;
         int at = count;
         while (at > 0 && logits[chosen[at - 1].value()] < logits[expert])
             --at;
-        if (at == topK) continue;
         count = std::min(count + 1, topK);
         std::move_backward(chosen + at, chosen + count - 1, chosen + count);
         chosen[at] = ExpertId(expert);

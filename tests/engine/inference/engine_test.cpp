@@ -110,8 +110,10 @@ TEST_F(EngineTest, TellsWhatThePreGateAndTheNextGatesExpect) {
 TEST_F(EngineTest, PredictsForAGeneratedTokenWhatItPredictsForThatTokenOfAPrompt) {
     const Checkpoint model = checkpoint();
     using Key = std::tuple<int, PredictorKind, int, int, int>;
-    const auto predictions = [&](const std::vector<std::int32_t>& prompt, int tokens, test::RunLog& log) {
-        test::runOnce(model, {}, test::request(prompt, tokens), log);
+    const auto predictions = [&](const std::vector<std::int32_t>& prompt, int tokens, int threads, test::RunLog& log) {
+        EngineOptions options;
+        options.threads = threads;
+        test::runOnce(model, options, test::request(prompt, tokens), log);
         std::map<Key, std::pair<int, float>> told;
         for (const PredictionRecord& p : log.predictions)
             told[{p.token.value(), p.predictor, p.fromLayer.value(), p.targetLayer.value(), p.rank}] = {
@@ -120,16 +122,25 @@ TEST_F(EngineTest, PredictsForAGeneratedTokenWhatItPredictsForThatTokenOfAPrompt
         return told;
     };
     // More tokens than are kept at once, and not a multiple of them.
-    test::RunLog generated, prompted;
-    const auto one = predictions({1, 2, 3}, 2 * ShadowPredictions::kTokens + 6, generated);
-    std::vector<std::int32_t> whole;
-    for (const TokenRecord& token : generated.tokens)
-        whole.push_back(token.id);
-    whole.pop_back();  // the last one is made but not run
-    const auto other = predictions(whole, 1, prompted);
-    EXPECT_EQ(one, other);
-    const auto order = [](const PredictionRecord& p) { return std::pair(p.step.value(), p.fromLayer.value()); };
-    EXPECT_TRUE(std::ranges::is_sorted(generated.predictions, {}, order));
+    // Where the run's threads leave a processor they are made beside it, else by these threads.
+    for (const int threads : {1, ThreadPool::availableCpus()}) {
+        SCOPED_TRACE(threads);
+        test::RunLog generated, prompted;
+        const auto one = predictions({1, 2, 3}, 2 * ShadowPredictions::kTokens + 6, threads, generated);
+        std::vector<std::int32_t> whole;
+        for (const TokenRecord& token : generated.tokens)
+            whole.push_back(token.id);
+        whole.pop_back();  // the last one is made but not run
+        const auto other = predictions(whole, 1, threads, prompted);
+        EXPECT_EQ(one, other);
+        const auto order = [](const PredictionRecord& p) { return std::pair(p.step.value(), p.fromLayer.value()); };
+        EXPECT_TRUE(std::ranges::is_sorted(generated.predictions, {}, order));
+        const bool beside = ShadowPredictions::roomBeside(threads);
+        const auto onItsLane = [](const SpanRecord& span) {
+            return span.kind == SpanKind::Predict && span.lane == ShadowPredictions::kLane;
+        };
+        EXPECT_EQ(std::ranges::count_if(generated.spans, onItsLane), beside ? 3 : 0);
+    }
 }
 
 TEST_F(EngineTest, TellsOnlyWhatIsAskedFor) {
