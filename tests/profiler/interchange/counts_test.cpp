@@ -18,11 +18,6 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-int expertOf(int token, int layer, int slot) {
-    const int first = (token * 3 + layer * 5) % 8;
-    return slot == 0 ? first : (first + 1 + token % 3) % 8;
-}
-
 class Counts : public ImportTest {
 protected:
     std::string refusalOf(const char* name) { return refusal(sampleFile(name)); }

@@ -20,6 +20,12 @@ inline std::filesystem::path sampleFile(const std::string& name) {
     return std::filesystem::path(EXPERTSCOPE_INTERCHANGE_SAMPLES) / name;
 }
 
+/// What the samples route, as that script says it.
+inline int expertOf(int token, int layer, int slot) {
+    const int first = (token * 3 + layer * 5) % 8;
+    return slot == 0 ? first : (first + 1 + token % 3) % 8;
+}
+
 /// Imports into s.esdb of a folder of its own.
 class ImportTest : public testing::Test {
 protected:

@@ -70,7 +70,7 @@ TEST_F(NsysSqlite, NamesTheRowThatIsWrong) {
     EXPECT_THAT(refusal(write("no.sqlite", "no database"), {}, "nsys-sqlite"), HasSubstr("cannot be read"));
 }
 
-SpanRecord span(SpanKind kind, int lane, std::int64_t from, std::int64_t to, std::int64_t amount = 0) {
+SpanRecord nsysSpan(SpanKind kind, int lane, std::int64_t from, std::int64_t to, std::int64_t amount = 0) {
     SpanRecord s;
     s.kind = kind;
     s.lane = LaneId(lane);
@@ -94,10 +94,10 @@ protected:
         writer.append(LaneInfo{LaneId(0), LaneRole::Compute, "compute"});
         writer.append(LaneInfo{LaneId(100), LaneRole::Transfer, "link"});
         writer.append(RangeName{RangeNameId(0), "dom", "cat", "named", 0x80112233U});
-        std::vector<SpanRecord> spans = {span(SpanKind::Step, 0, kStart, kStart + 900, 1),
-                                         span(SpanKind::TransferPrefetch, 100, kStart + 10, kStart + 20, 4096),
-                                         span(SpanKind::Range, 0, kStart + 30, kStart + 40, -3),
-                                         span(SpanKind::Range, 0, kStart + 50, kStart + 50)};
+        std::vector<SpanRecord> spans = {nsysSpan(SpanKind::Step, 0, kStart, kStart + 900, 1),
+                                         nsysSpan(SpanKind::TransferPrefetch, 100, kStart + 10, kStart + 20, 4096),
+                                         nsysSpan(SpanKind::Range, 0, kStart + 30, kStart + 40, -3),
+                                         nsysSpan(SpanKind::Range, 0, kStart + 50, kStart + 50)};
         spans[2].payload = PayloadType::Integer;
         spans[2].name = spans[3].name = RangeNameId(0);
         writer.append(std::span<const SpanRecord>(spans));
