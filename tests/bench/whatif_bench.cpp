@@ -14,6 +14,8 @@
 namespace expertscope {
 namespace {
 
+const Viewport kViewport{QRectF(0, 0, 101, 102), QSize(600, 400)};
+
 const std::vector<WhatIfSeries>& series() {
     static const std::vector<WhatIfSeries> some{{"lfu", "on-demand", "lfu"},
                                                 {"lfru", "on-demand", "lfru"},
@@ -58,8 +60,8 @@ void atOnce(benchmark::State& state, bool link) {
         else
             model.setBudget(0.1 + 0.005 * (move % 100));
         benchmark::DoNotOptimize(model.answer());
-        benchmark::DoNotOptimize(model.hitChart(Theme::light()));
-        benchmark::DoNotOptimize(model.speedChart(Theme::light()));
+        benchmark::DoNotOptimize(model.hitChart(kViewport, Theme::light()));
+        benchmark::DoNotOptimize(model.speedChart(kViewport, Theme::light()));
         benchmark::DoNotOptimize(model.rows());
     }
 }

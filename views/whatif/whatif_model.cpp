@@ -6,6 +6,7 @@
 #include <limits>
 #include <numeric>
 
+#include "views/base/draw_marks.h"
 #include "views/base/number_format.h"
 #include "views/base/theme.h"
 
@@ -18,10 +19,8 @@ constexpr int kCurvePoints = 200;
 constexpr std::int64_t kRoughAccesses = 60'000;
 constexpr std::chrono::milliseconds kPatience(40);
 
-/// A mark that stands out from lines: a small box around a point, sizes in axis units.
-DrawRect mark(const QPointF& at, double width, double height, QColor color, Pattern pattern = Pattern::Solid) {
-    return {QRectF(at.x() - width / 2, at.y() - height / 2, width, height), color, pattern};
-}
+constexpr double kMark = 6;       // pixels, of a replay's mark
+constexpr double kMeasured = 13;  // likewise, of the run's own
 
 }  // namespace
 
@@ -162,7 +161,7 @@ std::optional<QPointF> WhatIfModel::measuredSpeed() const {
 
 QColor WhatIfModel::color(int series, const Theme& theme) const { return theme.expert(series + 1); }
 
-DrawList WhatIfModel::hitChart(const Theme& theme) const {
+DrawList WhatIfModel::hitChart(const Viewport& viewport, const Theme& theme) const {
     DrawList list;
     if (!m_bench) return list;
     const auto line = [&](const QPointF& from, const QPointF& to, QColor color, bool dashed = false) {
@@ -186,7 +185,7 @@ DrawList WhatIfModel::hitChart(const Theme& theme) const {
             const auto found = m_results.find({keyOf(m_series[static_cast<std::size_t>(s)]), at});
             if (found == m_results.end()) continue;
             const QPointF here(100 * grid()[static_cast<std::size_t>(at)], 100 * found->second.hitRate());
-            list.rects.push_back(mark(here, 0.7, 1.4, color(s, theme)));
+            list.rects.push_back({pixelBox(here, kMark, viewport), color(s, theme)});
             if (last) line(*last, here, color(s, theme));
             last = here;
         }
@@ -196,13 +195,13 @@ DrawList WhatIfModel::hitChart(const Theme& theme) const {
     list.texts.push_back({{cliffAt + 0.8, 97}, "one token's demand", theme.mutedText()});
     line({100 * m_budget, 0}, {100 * m_budget, 100}, theme.highlight());
     if (const auto measured = measuredHits()) {
-        list.rects.push_back(mark(*measured, 1.8, 3.6, theme.text(), Pattern::Outline));
+        list.rects.push_back({pixelBox(*measured, kMeasured, viewport), theme.text(), Pattern::Outline});
         list.texts.push_back({*measured + QPointF(1.6, -3), "measured", theme.text()});
     }
     return list;
 }
 
-DrawList WhatIfModel::speedChart(const Theme& theme) const {
+DrawList WhatIfModel::speedChart(const Viewport& viewport, const Theme& theme) const {
     DrawList list;
     if (!knowsTimes()) return list;
     const double tall = fastest();
@@ -229,7 +228,7 @@ DrawList WhatIfModel::speedChart(const Theme& theme) const {
             if (found == m_results.end() || !found->second.missing.empty()) continue;
             const QPointF here(100 * grid()[static_cast<std::size_t>(at)], found->second.decodeTokensPerSecond);
             const Pattern pattern = found->second.rough ? Pattern::Outline : Pattern::Solid;
-            list.rects.push_back(mark(here, 0.7, tall * 0.014, color(s, theme), pattern));
+            list.rects.push_back({pixelBox(here, kMark, viewport), color(s, theme), pattern});
             if (last) line(*last, here, color(s, theme));
             last = here;
         }
@@ -238,7 +237,7 @@ DrawList WhatIfModel::speedChart(const Theme& theme) const {
     const std::string own = m_bench->entry().description.link;
     const bool sameLink = !m_link || m_link->text == own;
     if (const auto measured = measuredSpeed(); measured && sameLink) {
-        list.rects.push_back(mark(*measured, 1.8, tall * 0.036, theme.text(), Pattern::Outline));
+        list.rects.push_back({pixelBox(*measured, kMeasured, viewport), theme.text(), Pattern::Outline});
         list.texts.push_back({*measured + QPointF(1.6, tall * 0.03), "measured", theme.text()});
     }
     return list;

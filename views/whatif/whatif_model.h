@@ -74,9 +74,9 @@ public:
     std::optional<QPointF> measuredSpeed() const;
 
     /// Key axis: budget in % of all expert bytes. Value axis: hits in %.
-    DrawList hitChart(const Theme& theme) const;
+    DrawList hitChart(const Viewport& viewport, const Theme& theme) const;
     /// Value axis: tok/s.
-    DrawList speedChart(const Theme& theme) const;
+    DrawList speedChart(const Viewport& viewport, const Theme& theme) const;
     double fastest() const;
     /// Whether the recording lacks what the policy asks for, so that no speed of it is drawn.
     bool lacks(const WhatIfSeries& series) const;

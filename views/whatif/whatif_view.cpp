@@ -74,6 +74,8 @@ WhatIfView::WhatIfView(SessionModel& session, SelectionModel& selection, QWidget
     m_progress = new QLabel(this);
     m_hits = makeChart(tr("Hit rate against budget"), tr("hits (%)"));
     m_speeds = makeChart(tr("Predicted decode speed against budget"), tr("tok/s"));
+    m_hits.marks->setSource([this](const Viewport& viewport) { return m_model.hitChart(viewport, *m_theme); });
+    m_speeds.marks->setSource([this](const Viewport& viewport) { return m_model.speedChart(viewport, *m_theme); });
     auto* charts = new QGridLayout;
     int column = 0;
     for (const Chart* chart : {&m_hits, &m_speeds}) {
@@ -274,9 +276,7 @@ void WhatIfView::draw() {
     m_budgetText->setText(percentText(m_model.budget()));
     m_linkText->setText(m_model.link() ? QString::fromStdString(m_model.link()->text) : tr("the run's own"));
     m_hits.plot->yAxis->setRange(0, 102);
-    m_hits.marks->setDrawList(m_model.hitChart(*m_theme));
     m_speeds.plot->yAxis->setRange(0, m_model.fastest() * 1.05);
-    m_speeds.marks->setDrawList(m_model.speedChart(*m_theme));
     std::vector<LegendEntry> hits{{tr("lru"), m_theme->color(Meaning::RunA)}, {tr("Belady, dashed"), m_theme->text()}};
     std::vector<LegendEntry> speeds{{tr("on demand, from the curve"), m_theme->color(Meaning::RunA)},
                                     {tr("at most, dashed"), m_theme->text()}};

@@ -12,6 +12,8 @@
 namespace expertscope {
 namespace {
 
+const Viewport kViewport{QRectF(0, 0, 101, 102), QSize(600, 400)};
+
 struct Bench {
     Bench() : session(ScratchSession::Empty{}) {
         writeSimulatedRun(session.writer(), {.policy = "on-demand", .prefetch = false});
@@ -103,7 +105,8 @@ TEST(WhatIfModel, KnowsTheBoundsOfAnotherLinkAtOnce) {
     for (int at = 0; at <= b.last(); ++at)
         fresh.takeBound(at,
                         b.bench->bound(fresh.caseOf({{}, "on-demand", "lru"}, at).budget, fresh.link(), Settle::Admit));
-    const DrawList quick = b.model.speedChart(Theme::light()), whole = fresh.speedChart(Theme::light());
+    const DrawList quick = b.model.speedChart(kViewport, Theme::light()),
+                   whole = fresh.speedChart(kViewport, Theme::light());
     ASSERT_EQ(quick.lines.size(), whole.lines.size());
     for (std::size_t i = 0; i < quick.lines.size(); ++i)
         EXPECT_EQ(quick.lines[i].to, whole.lines[i].to);
@@ -189,17 +192,17 @@ TEST(WhatIfModel, DrawsNoSpeedOfAPolicyWhosePredictionsWereNotRecorded) {
     const WhatIfSeries preGated{"pre-gated", "pre-gated", "lru", true};
     b.bound(b.last());
     b.model.setSeries({preGated});
-    const auto before = b.model.speedChart(Theme::light()).rects.size();
+    const auto before = b.model.speedChart(kViewport, Theme::light()).rects.size();
     const ReplayResult replayed = b.bench->replay(b.model.caseOf(preGated, 6), Settle::Admit);
     ASSERT_FALSE(replayed.missing.empty());
     b.model.take(preGated, 6, replayed);
     EXPECT_TRUE(b.model.lacks(preGated));
-    EXPECT_EQ(b.model.speedChart(Theme::light()).rects.size(), before);
+    EXPECT_EQ(b.model.speedChart(kViewport, Theme::light()).rects.size(), before);
 }
 
 TEST(WhatIfModel, MarksTheCliffTheSliderAndWhatWasMeasured) {
     Bench b;
-    const DrawList list = b.model.hitChart(Theme::light());
+    const DrawList list = b.model.hitChart(kViewport, Theme::light());
     bool cliff = false, slider = false;
     for (const DrawLine& line : list.lines) {
         cliff = cliff || (line.dashed && std::abs(line.from.x() - 100 * b.model.cliff()) < 1e-9);
