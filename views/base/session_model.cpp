@@ -213,10 +213,10 @@ void SessionModel::readOn() {
     const RunId run = m_toRead.front();
     m_recordsRead = 0;
     m_wanted = 0;
-    readPart(std::make_shared<Part>(m_reader->file(), run, m_traces.at(run.value())->trace.cursor()));
+    readPart(std::make_shared<Part>(Part{m_reader->file(), run, m_traces.at(run.value())->trace.cursor()}));
 }
 
-void SessionModel::readPart(std::shared_ptr<Part> part) {
+void SessionModel::readPart(const std::shared_ptr<Part>& part) {
     m_reading->start([this, part](const JobControl&) -> BackgroundJob::Taker {
         if (!part->reader) {
             part->reader.emplace(part->file);

@@ -87,7 +87,7 @@ private:
     Held& load(RunId run);
     void keep(RunId run, std::shared_ptr<Held> held);
     void readOn();
-    void readPart(std::shared_ptr<Part> part);
+    void readPart(const std::shared_ptr<Part>& part);
     void take(std::shared_ptr<Part> part);
     void forgetTraces();
     void endReading(RunId run);
