@@ -61,7 +61,7 @@ void LayerPredictors::runOwnGate(int width) {
 Prediction LayerPredictors::of(PredictorKind kind, LayerIndex target) {
     const Evaluation* evaluation = evaluate(kind, target);
     if (!evaluation) return {};
-    const auto count = static_cast<std::size_t>(m_tokens * evaluation->width);
+    const auto count = static_cast<std::size_t>(m_tokens) * static_cast<std::size_t>(evaluation->width);
     return {.width = evaluation->width,
             .experts = {evaluation->experts.data(), count},
             .scores = {evaluation->scores.data(), count}};
@@ -70,7 +70,8 @@ Prediction LayerPredictors::of(PredictorKind kind, LayerIndex target) {
 std::span<const float> LayerPredictors::logits(PredictorKind kind, LayerIndex target) {
     const Evaluation* evaluation = evaluate(kind, target);
     if (!evaluation) return {};
-    return {evaluation->logits.data(), static_cast<std::size_t>(m_tokens * m_config->experts)};
+    return {evaluation->logits.data(),
+            static_cast<std::size_t>(m_tokens) * static_cast<std::size_t>(m_config->experts)};
 }
 
 LayerPredictors::Evaluation* LayerPredictors::evaluate(PredictorKind kind, LayerIndex target) {

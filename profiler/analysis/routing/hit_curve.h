@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "profiler/analysis/analysis_catalogue.h"
@@ -29,7 +30,9 @@ enum class ChoiceOrder {
     Shuffled,  ///< each layer's choices dealt out to its tokens at random: the popularity stays, its order in time goes
     Uniform    ///< random choices
 };
-HitCurve hitCurveOf(const RunRouting& routing, ChoiceOrder order = ChoiceOrder::Recorded);
+/// Ends after the step in which it has made `mostLookups`.
+HitCurve hitCurveOf(const RunRouting& routing, ChoiceOrder order = ChoiceOrder::Recorded,
+                    std::int64_t mostLookups = std::numeric_limits<std::int64_t>::max());
 
 AnalysisInfo hitCurveAnalysis();
 

@@ -50,11 +50,14 @@ TEST(HitCurve, CountsWhatAListCountsForMoreExpertsThanItsGroupsHold) {
             }
         }
     }
-    const HitCurve curve = hitCurveOf(builder.finish({}));
+    const RunRouting routing = builder.finish({});
+    const HitCurve curve = hitCurveOf(routing);
     std::partial_sum(hits.begin(), hits.end(), hits.begin());
     EXPECT_EQ(curve.hits, hits);
     EXPECT_EQ(curve.firstUses, firstUses);
     EXPECT_EQ(curve.lookups, std::int64_t{kTokens} * kLayers * kChoices);
+    const HitCurve begun = hitCurveOf(routing, ChoiceOrder::Recorded, 2 * kLayers * kChoices + 1);
+    EXPECT_EQ(begun.lookups, 3 * kLayers * kChoices) << "it ends after a step";
 }
 
 }  // namespace
