@@ -21,8 +21,8 @@ bool isTransfer(SpanKind kind) {
     return kind == SpanKind::TransferDemand || kind == SpanKind::TransferPrefetch || kind == SpanKind::TransferPreload;
 }
 
-std::vector<SpanPaint> paintsOf(int key, int phases, int waits, int nearMemory, int demand, int prefetch, int preload,
-                                int overlap, int ranges) {
+std::vector<SpanPaint> paintsOf(int key, int phases, int waits, int nearMemory, int shadow, int demand, int prefetch,
+                                int preload, int overlap, int ranges) {
     if (key == 0) return {SpanPaint::Step};
     if (key == 1) return {SpanPaint::EvenLayer, SpanPaint::OddLayer};
     if (key == phases) {
@@ -30,6 +30,7 @@ std::vector<SpanPaint> paintsOf(int key, int phases, int waits, int nearMemory, 
                 SpanPaint::Head,      SpanPaint::Sample, SpanPaint::Predict, SpanPaint::Wait};
     }
     if (key == waits) return {SpanPaint::Wait};
+    if (key == shadow) return {SpanPaint::Predict};
     if (key == demand) return {SpanPaint::Demand};
     if (key == prefetch) {
         return {SpanPaint::PrefetchUseful, SpanPaint::PrefetchLate, SpanPaint::PrefetchOpen, SpanPaint::PrefetchWasted,
@@ -84,6 +85,8 @@ int TimelineRows::key(SpanKind kind, LaneId lane) const {
             const bool near = info != m_trace.lanes().end() && info->role == LaneRole::NearMemory;
             return (near ? kNearMemory : kCompute) + std::min(lane.value(), 4000);
         }
+        case SpanKind::Predict:
+            return lane == LaneId(0) ? kPhases : kShadow;
         case SpanKind::Range:
             return kRanges + lane.value();
         default:
@@ -101,6 +104,8 @@ QString TimelineRows::title(int key) const {
             return QStringLiteral("Phases");
         case kWaits:
             return QStringLiteral("Waits");
+        case kShadow:
+            return QStringLiteral("Predictors");
         case kDemand:
             return QStringLiteral("On demand");
         case kPrefetch:
@@ -135,6 +140,8 @@ QString TimelineRows::explanation(int key) const {
                 "What the compute thread does inside a layer, and where it waits for an expert's bytes.");
         case kWaits:
             return QStringLiteral("The compute thread waits for an expert's bytes.");
+        case kShadow:
+            return QStringLiteral("Shadow predictors run beside the compute thread, which never waits for them.");
         case kDemand:
             return QStringLiteral("Expert bytes that move because a layer needs them now.");
         case kPrefetch:
@@ -157,7 +164,7 @@ TimelineRow& TimelineRows::ensureRow(int key) {
     const auto found = m_rows.find(key);
     if (found != m_rows.end()) return found->second;
     std::vector<SpanPaint> paints =
-        paintsOf(key, kPhases, kWaits, kNearMemory, kDemand, kPrefetch, kPreload, kOverlap, kRanges);
+        paintsOf(key, kPhases, kWaits, kNearMemory, kShadow, kDemand, kPrefetch, kPreload, kOverlap, kRanges);
     const int categories = static_cast<int>(paints.size());
     TimelineRow& created =
         m_rows.emplace(key, TimelineRow{title(key), explanation(key), std::move(paints), SpanRow(categories)})

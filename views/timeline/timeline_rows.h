@@ -89,7 +89,8 @@ public:
 private:
     // Rows by the order in which they stand.
     static constexpr int kSteps = 0, kLayers = 1, kPhases = 2, kWaits = 3, kCompute = 10, kNearMemory = 5000,
-                         kDemand = 10000, kPrefetch = 10001, kPreload = 10002, kOverlap = 10003, kRanges = 20000;
+                         kShadow = 9500, kDemand = 10000, kPrefetch = 10001, kPreload = 10002, kOverlap = 10003,
+                         kRanges = 20000;
     struct OpenTransfer {
         std::int32_t span;
         std::int64_t start, end;

@@ -70,6 +70,21 @@ TEST(TimelineRows, WaitForASpanThatComesAfterItsTransfer) {
     EXPECT_EQ(paintAt(*rows.prefetch(), 0), SpanPaint::PrefetchLate);
 }
 
+TEST(TimelineRows, ShowPredictorsThatRunBesideInARowOfTheirOwn) {
+    const SpanRecord router = Scratch::span(SpanKind::Router, 10, 50, 0, 0);
+    const SpanRecord between = Scratch::span(SpanKind::Predict, 50, 60, 0, 0);
+    const SpanRecord beside = Scratch::span(SpanKind::Predict, 20, 40, 0, -1, -1, 201);
+    Scratch session;
+    session.add({router, between, beside});
+    const TimelineRows rows(session.trace());
+    ASSERT_TRUE(rows.rowOf(beside));
+    EXPECT_NE(rows.rowOf(beside), rows.phases());
+    EXPECT_EQ(rows.rowOf(beside)->items.busy(0, 100)[0], 20);
+    EXPECT_EQ(paintAt(*rows.rowOf(beside), 0), SpanPaint::Predict);
+    EXPECT_EQ(rows.rowOf(between), rows.phases());
+    EXPECT_EQ(rows.phases()->items.size(), 2U);
+}
+
 TEST(TimelineRows, SplitTransfersIntoHiddenAndExposed) {
     Scratch session;
     session.add({Scratch::span(SpanKind::TransferDemand, 10, 50, 0, 0, 1, 100, 1000),
