@@ -9,7 +9,6 @@ OffloadReplay::OffloadReplay(const RoutingTrace& trace, const OffloadContext& co
                              EvictionRule* rule, std::optional<Timing> timing)
     : m_trace(trace),
       m_context(context),
-      m_policy(policy),
       m_timing(timing),
       m_planner(m_context, policy, rule),
       m_link(context.shape.slots + context.shape.lowSlots, timing ? timing->link : SimulatedLink::Pace{}),
