@@ -401,24 +401,27 @@ void CompareView::drawMatched() {
         const auto counted = m_lanes.find(decodingOf(run));
         return counted == m_lanes.end() ? nullptr : counted->second.lanes;
     };
-    const auto a = lanesOf(m_model.a()), b = lanesOf(m_model.b());
+    const bool alone = m_model.a() == m_model.b();
+    const auto a = lanesOf(m_model.a()), b = alone ? nullptr : lanesOf(m_model.b());
     m_matched.set(a, b);
-    m_timeline.heading->setText(tr("A and B on one time axis") + (a && b      ? QString()
-                                                                  : m_refused ? tr(" · not counted")
-                                                                              : tr(" · counting…")));
+    m_timeline.heading->setText((alone ? tr("A over time") : tr("A and B on one time axis")) +
+                                (a && (alone || b) ? QString()
+                                 : m_refused       ? tr(" · not counted")
+                                                   : tr(" · counting…")));
     auto ticker = QSharedPointer<QCPAxisTickerText>::create();
-    constexpr int kRows = 2 * MatchedTimeline::kLanes + 1;
-    for (int row = 0; row < kRows; ++row)
+    const int rows = alone ? MatchedTimeline::kLanes : 2 * MatchedTimeline::kLanes + 1;
+    for (int row = 0; row < rows; ++row)
         if (const QString lane = MatchedTimeline::laneName(row); !lane.isEmpty()) ticker->addTick(row + 0.5, lane);
     QCustomPlot* const plot = m_timeline.plot;
     plot->yAxis->setTicker(ticker);
     plot->yAxis->setRangeReversed(true);
-    plot->yAxis->setRange(0, kRows);
+    plot->yAxis->setRange(0, rows);
     plot->yAxis->grid()->setVisible(false);
     plot->xAxis->setRange(0, std::max(1e-3, m_matched.length() * 1.02));
     m_timeline.marks->setSource([this](const Viewport& viewport) { return m_matched.draw(viewport, *m_theme); });
-    m_timeline.legend->setEntries(
-        {{tr("A is done"), m_theme->color(Meaning::RunA)}, {tr("B is done (dashed)"), m_theme->color(Meaning::RunB)}});
+    std::vector<LegendEntry> entries{{tr("A is done"), m_theme->color(Meaning::RunA)}};
+    if (!alone) entries.push_back({tr("B is done (dashed)"), m_theme->color(Meaning::RunB)});
+    m_timeline.legend->setEntries(entries);
     plot->replot();
 }
 
