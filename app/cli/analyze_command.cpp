@@ -50,30 +50,16 @@ RunRouting routingOf(const SessionReader& reader, int wanted) {
     return readRunRouting(reader, countableRun(reader, wanted).id);
 }
 
-/// "SESSION", "SESSION:RUN", or a number: another run of `own`. Run 0 where none is named.
-std::pair<std::string, int> otherRun(const std::string& with, const std::string& own) {
-    std::string session = with;
-    int run = 0;
-    const auto numberIn = [](const std::string& text) {
-        return !text.empty() && text.size() < 7 && text.find_first_not_of("0123456789") == std::string::npos;
-    };
-    if (numberIn(session)) return {own, std::stoi(session)};
-    const std::size_t colon = session.rfind(':');
-    if (colon != std::string::npos && numberIn(session.substr(colon + 1))) {
-        run = std::stoi(session.substr(colon + 1));
-        session.resize(colon);
-    }
-    return {session, run};
-}
-
+/// A session's run, or, where --with is a number, another one of the same session.
 RunRouting otherRouting(const AnalyzeArguments& arguments) {
-    const auto [session, run] = otherRun(arguments.with, arguments.source);
+    const bool number = arguments.with.find_first_not_of("0123456789") == std::string::npos;
+    const auto [session, run] = sessionAndRun(number ? arguments.source + ":" + arguments.with : arguments.with);
     return routingOf(SessionReader(session), run);
 }
 
 /// The text of a run of `model` whose raw vectors were kept.
 RecordedText recordedText(const std::string& with, const Checkpoint& model) {
-    const auto [session, asked] = otherRun(with, with);
+    const auto [session, asked] = sessionAndRun(with);
     const SessionReader reader{std::filesystem::path(session)};
     const auto suits = [&](const RunEntry& entry) { return !deepVectors(reader.file(), entry.id).empty(); };
     const RunEntry run =

@@ -65,17 +65,6 @@ Pruning parsePruning(const std::string& text) {
     return pruning;
 }
 
-/// "SESSION" or "SESSION:RUN" as both.
-std::pair<std::string, int> sessionAndRun(const std::string& text) {
-    const std::size_t colon = text.rfind(':');
-    int run = 0;
-    if (colon != std::string::npos) {
-        const auto [end, error] = std::from_chars(text.data() + colon + 1, text.data() + text.size(), run);
-        if (error == std::errc() && end == text.data() + text.size()) return {text.substr(0, colon), run};
-    }
-    return {text, 0};
-}
-
 }  // namespace
 
 std::vector<Pruning> parsePrunings(const std::string& list) {

@@ -2,6 +2,7 @@
 #include "app/cli/run_choice.h"
 
 #include <algorithm>
+#include <charconv>
 #include <vector>
 
 #include <fmt/format.h>
@@ -17,6 +18,16 @@ RunEntry chosenRun(const SessionReader& reader, int asked, const std::function<b
     const auto last = std::ranges::find_if(runs.rbegin(), runs.rend(), suits);
     if (last == runs.rend()) throw BadInputError(fmt::format("{} holds no {}", reader.file().string(), lacking));
     return *last;
+}
+
+std::pair<std::string, int> sessionAndRun(const std::string& text) {
+    const std::size_t colon = text.rfind(':');
+    int run = 0;
+    if (colon != std::string::npos) {
+        const auto [end, error] = std::from_chars(text.data() + colon + 1, text.data() + text.size(), run);
+        if (error == std::errc() && end == text.data() + text.size()) return {text.substr(0, colon), run};
+    }
+    return {text, 0};
 }
 
 }  // namespace expertscope

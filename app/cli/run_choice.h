@@ -2,7 +2,9 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include "storage/session_reader.h"
 
@@ -12,5 +14,8 @@ namespace expertscope {
 /// holds no <lacking>", which says what to do.
 RunEntry chosenRun(const SessionReader& reader, int asked, const std::function<bool(const RunEntry&)>& suits,
                    std::string_view lacking);
+
+/// "SESSION" or "SESSION:RUN" as both; run 0 where none is named.
+std::pair<std::string, int> sessionAndRun(const std::string& text);
 
 }  // namespace expertscope

@@ -141,7 +141,7 @@ QString TimelineRows::explanation(int key) const {
         case kWaits:
             return QStringLiteral("The compute thread waits for an expert's bytes.");
         case kShadow:
-            return QStringLiteral("Shadow predictors run beside the compute thread, which never waits for them.");
+            return QStringLiteral("Shadow predictors that run on a thread of their own, beside the compute thread.");
         case kDemand:
             return QStringLiteral("Expert bytes that move because a layer needs them now.");
         case kPrefetch:
