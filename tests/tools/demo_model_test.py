@@ -17,10 +17,39 @@ try:
     import numpy as np
     import bpe
     import checkpoint
+    import corpus
     import reference
     import shape
 except ImportError as missing:
     raise unittest.SkipTest(f"{missing}; tools/setup test installs what the system's Python needs for this test")
+
+
+class KnownText(unittest.TestCase):
+    """What another machine validates with is found however it was cut, and common phrases are not taken for it."""
+
+    def setUp(self) -> None:
+        text = (VALIDATION / "scripture.val.txt").read_text(encoding="utf-8")
+        self.documents = text.split(bpe.DOCUMENT_SEPARATOR)
+        self.known = corpus.KnownText(self.documents)
+
+    def test_a_piece_that_begins_elsewhere_is_found(self) -> None:
+        self.assertTrue(self.known.holds(self.documents[0][1234:3456]))
+
+    def test_other_spaces_do_not_hide_a_text(self) -> None:
+        self.assertTrue(self.known.holds("  \n".join(self.documents[1].split())))
+
+    def test_text_of_another_domain_is_let_through(self) -> None:
+        other = (VALIDATION / "german.val.txt").read_text(encoding="utf-8").split(bpe.DOCUMENT_SEPARATOR)[0]
+        self.assertFalse(self.known.holds(other))
+
+    def test_what_several_documents_say_is_no_sign(self) -> None:
+        licence = self.documents[0][:400]
+        known = corpus.KnownText(licence + document for document in self.documents[1:4])
+        self.assertFalse(known.holds(licence))
+
+    def test_a_document_that_quotes_a_line_is_let_through(self) -> None:
+        quoting = self.documents[0][:100] + "".join(f" word{i}" for i in range(300))
+        self.assertFalse(self.known.holds(quoting))
 
 
 class Tokenizer(unittest.TestCase):

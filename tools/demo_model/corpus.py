@@ -150,6 +150,34 @@ DOMAINS: dict[str, Callable[[], Documents]] = {
 }
 
 
+OVERLAP_CHARACTERS = 48
+OVERLAP_SHARE = 0.1
+
+
+class KnownText:
+    """Text that training must not see: that of another machine's validation part."""
+
+    def __init__(self, documents: Iterable[str]) -> None:
+        """Every run of OVERLAP_CHARACTERS is kept, so that text is found wherever its document was cut.
+
+        What several documents say is a licence or a translator's note, and tells nothing of where a text is from.
+        """
+        seen: set[int] = set()
+        repeated: set[int] = set()
+        for document in documents:
+            text = "".join(document.split())
+            runs = {hash(text[at : at + OVERLAP_CHARACTERS]) for at in range(len(text) - OVERLAP_CHARACTERS + 1)}
+            repeated |= runs & seen
+            seen |= runs
+        self._runs = seen - repeated
+
+    def holds(self, document: str) -> bool:
+        text = "".join(document.split())
+        starts = range(0, max(1, len(text) - OVERLAP_CHARACTERS + 1), OVERLAP_CHARACTERS)
+        known = sum(hash(text[at : at + OVERLAP_CHARACTERS]) in self._runs for at in starts)
+        return known > OVERLAP_SHARE * len(starts)
+
+
 def split(documents: Documents) -> tuple[Documents, Documents]:
     """Shuffles, and gives the validation and the training documents, each up to its number of bytes."""
     documents = [document for document in documents if len(document) > SHORTEST_DOCUMENT]
@@ -167,9 +195,22 @@ def split(documents: Documents) -> tuple[Documents, Documents]:
     return validation, training
 
 
+def without_known(documents: Documents, known_file: Path) -> Documents:
+    known = KnownText(known_file.read_text(encoding="utf-8").split("\x00"))
+    kept = [document for document in documents if not known.holds(document)]
+    print(f"{known_file.name}: {len(documents) - len(kept)} of {len(documents)} documents share its text, left out")
+    return kept
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder to write to")
+    parser.add_argument(
+        "--without",
+        type=Path,
+        metavar="FOLDER",
+        help="leave out every document that shares text with FOLDER/DOMAIN.val.txt, another corpus's validation part",
+    )
     parser.add_argument("--domains", nargs="+", choices=sorted(DOMAINS), default=list(DOMAINS), help="default: all")
     arguments = parser.parse_args()
 
@@ -177,7 +218,10 @@ def main() -> None:
     random.seed(SEED)
     empty = []
     for name in arguments.domains:
-        validation, training = split(DOMAINS[name]())
+        documents = DOMAINS[name]()
+        if arguments.without:
+            documents = without_known(documents, arguments.without / f"{name}.val.txt")
+        validation, training = split(documents)
         for part, documents in (("val", validation), ("train", training)):
             (arguments.out / f"{name}.{part}.txt").write_text("\x00".join(documents), encoding="utf-8")
         megabytes = sum(len(document.encode()) for document in training) / 1e6

@@ -42,6 +42,8 @@ MUON_DECAY = 0.02
 NEWTON_SCHULZ = (3.4445, -4.775, 2.0315)  # of Jordan et al., Muon (2024)
 NEWTON_SCHULZ_STEPS = 5
 
+PRODUCTS = {"bfloat16": torch.bfloat16, "float32": torch.float32}
+
 REPORT_STEPS = 25
 SAVE_SECONDS = 900
 
@@ -118,8 +120,9 @@ class RoutingLosses:
 class Experts(nn.Module):
     """SwiGLU experts, run as one batched product over EXPERTS × capacity rows."""
 
-    def __init__(self) -> None:
+    def __init__(self, products: torch.dtype) -> None:
         super().__init__()
+        self.products = products
         self.gate_proj = matrix(shape.EXPERTS, shape.EXPERT_WIDTH, shape.HIDDEN)
         self.up_proj = matrix(shape.EXPERTS, shape.EXPERT_WIDTH, shape.HIDDEN)
         self.down_proj = matrix(shape.EXPERTS, shape.HIDDEN, shape.EXPERT_WIDTH, deviation=RESIDUAL_DEVIATION)
@@ -141,9 +144,9 @@ class Experts(nn.Module):
         row = expert_of[kept] * capacity + place[kept]
         token = by_expert[kept] // shape.EXPERTS_PER_TOKEN
 
-        gathered = torch.zeros(shape.EXPERTS * capacity, shape.HIDDEN, dtype=torch.bfloat16)
-        gathered = gathered.index_copy(0, row, h.bfloat16()[token]).view(shape.EXPERTS, capacity, shape.HIDDEN)
-        gate, up, down = (w.bfloat16().transpose(1, 2) for w in (self.gate_proj, self.up_proj, self.down_proj))
+        gathered = torch.zeros(shape.EXPERTS * capacity, shape.HIDDEN, dtype=self.products)
+        gathered = gathered.index_copy(0, row, h.to(self.products)[token]).view(shape.EXPERTS, capacity, shape.HIDDEN)
+        gate, up, down = (w.to(self.products).transpose(1, 2) for w in (self.gate_proj, self.up_proj, self.down_proj))
         made = torch.bmm(F.silu(torch.bmm(gathered, gate)) * torch.bmm(gathered, up), down)
         made = made.view(-1, shape.HIDDEN)[row].float() * weights.flatten()[by_expert[kept]].unsqueeze(-1)
 
@@ -153,21 +156,23 @@ class Experts(nn.Module):
 
 
 class Block(nn.Module):
-    def __init__(self, rope: Rope):
+    def __init__(self, rope: Rope, products: torch.dtype):
         super().__init__()
         self.input_norm, self.post_attention_norm = RmsNorm(shape.HIDDEN), RmsNorm(shape.HIDDEN)
         self.attention = Attention(rope)
         self.gate = matrix(shape.EXPERTS, shape.HIDDEN)
         self.pre_gate = matrix(shape.EXPERTS, shape.HIDDEN)
-        self.experts = Experts()
+        self.experts = Experts(products)
 
 
 class DemoModel(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, products: torch.dtype = torch.bfloat16) -> None:
+        """products: the type in which matrices are multiplied; sums over the residual stream are float32 always."""
         super().__init__()
+        self.products = products
         rope = Rope()
         self.embedding = matrix(shape.VOCABULARY, shape.HIDDEN)
-        self.blocks = nn.ModuleList(Block(rope) for _ in range(shape.LAYERS))
+        self.blocks = nn.ModuleList(Block(rope, products) for _ in range(shape.LAYERS))
         self.norm = RmsNorm(shape.HIDDEN)
 
     def forward(self, ids: torch.Tensor, pre_gated: bool) -> tuple[torch.Tensor, list[RoutingLosses]]:
@@ -183,7 +188,7 @@ class DemoModel(nn.Module):
             made, loss = block.experts(h, logits)
             x = x + made.view_as(x)
             losses.append(loss)
-        return F.linear(self.norm(x).bfloat16(), self.embedding.bfloat16()).float(), losses
+        return F.linear(self.norm(x).to(self.products), self.embedding.to(self.products)).float(), losses
 
 
 def tensor_names(model: DemoModel) -> dict[str, torch.Tensor]:
@@ -218,8 +223,9 @@ def load_exported(model: DemoModel, folder: Path) -> None:
 class Muon(torch.optim.Optimizer):
     """Momentum, made orthogonal by a Newton–Schulz iteration (Jordan et al., 2024); leading axes stack matrices."""
 
-    def __init__(self, parameters: list[nn.Parameter]):
+    def __init__(self, parameters: list[nn.Parameter], products: torch.dtype):
         super().__init__(parameters, {"lr": 1.0})
+        self.products = products
 
     @torch.no_grad()
     def step(self) -> None:
@@ -233,13 +239,12 @@ class Muon(torch.optim.Optimizer):
                 tallness = max(1.0, parameter.shape[-2] / parameter.shape[-1]) ** 0.5
                 parameter.mul_(1 - group["lr"] * MUON_DECAY).add_(update, alpha=-group["lr"] * tallness)
 
-    @staticmethod
-    def _orthogonal(update: torch.Tensor) -> torch.Tensor:
+    def _orthogonal(self, update: torch.Tensor) -> torch.Tensor:
         """The update with its singular values brought near 1."""
         a, b, c = NEWTON_SCHULZ
-        x = update.view(-1, *update.shape[-2:]).bfloat16()
+        x = update.view(-1, *update.shape[-2:]).to(self.products)
         norms = x.float().flatten(1).norm(dim=1).view(-1, 1, 1)
-        x = x / (norms + 1e-7).bfloat16()
+        x = x / (norms + 1e-7).to(self.products)
         tall = x.shape[1] > x.shape[2]
         if tall:
             x = x.transpose(1, 2)
@@ -258,7 +263,7 @@ def make_optimizers(model: DemoModel) -> tuple[Muon, torch.optim.AdamW]:
         return parameter.dim() >= 2 and name != "embedding" and not name.endswith(("gate",))
 
     named = list(model.named_parameters())
-    muon = Muon([p for n, p in named if is_for_muon(n, p)])
+    muon = Muon([p for n, p in named if is_for_muon(n, p)], model.products)
     rest = [p for n, p in named if not is_for_muon(n, p)]
     return muon, torch.optim.AdamW(rest, lr=1.0, betas=(0.9, 0.95), eps=1e-10, weight_decay=0.0)
 
@@ -313,7 +318,7 @@ def routes_by_pre_gates(progress: float) -> bool:
 class Training:
     def __init__(self, corpus: Corpus, out: Path, arguments: argparse.Namespace):
         self.corpus, self.out, self.arguments = corpus, out, arguments
-        self.model = DemoModel()
+        self.model = DemoModel(PRODUCTS[arguments.products])
         if arguments.continue_from:
             load_exported(self.model, arguments.continue_from)
         self.muon, self.adam = make_optimizers(self.model)
@@ -336,6 +341,9 @@ class Training:
         self._evaluate(rows=32)
         self._save()
 
+    def _mixed_precision(self) -> torch.autocast:
+        return torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.model.products is torch.bfloat16)
+
     def _one_step(self, progress: float) -> str:
         rate = learning_rate(self.step, progress, self.arguments.peak_rate)
         for optimizer, scale in ((self.muon, 1.0), (self.adam, ADAM_RATE)):
@@ -343,7 +351,7 @@ class Training:
                 group["lr"] = rate * scale
         pre_gated = routes_by_pre_gates(progress)
         inputs, targets = self.corpus.batch(self.arguments.batch)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with self._mixed_precision():
             logits, routing = self.model(inputs, pre_gated)
             loss = loss_of_text(logits, targets)
         balance = sum(r.balance for r in routing) / shape.LAYERS
@@ -364,7 +372,7 @@ class Training:
             losses = {}
             for domain in self.corpus.domains:
                 inputs, targets = self.corpus.validation(domain, rows)
-                with torch.autocast("cpu", dtype=torch.bfloat16):
+                with self._mixed_precision():
                     losses[domain] = loss_of_text(self.model(inputs, mode == "pre-gated")[0], targets).item()
             each = " ".join(f"{domain} {loss:.2f}" for domain, loss in losses.items())
             print(f"validation, {mode}: {np.mean(list(losses.values())):.4f} ({each})", flush=True)
@@ -401,6 +409,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, required=True, help="time to train, all resumed runs together")
     parser.add_argument("--batch", type=int, default=16, help="windows of 256 tokens a step")
     parser.add_argument("--peak-rate", type=float, default=0.02, help="Muon's highest learning rate")
+    parser.add_argument(
+        "--products", choices=PRODUCTS, default="bfloat16", help="type of the products; float32 where a CPU lacks bfloat16"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     begin = parser.add_mutually_exclusive_group()
