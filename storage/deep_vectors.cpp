@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "storage/deep_vectors.h"
 
+#include <algorithm>
 #include <bit>
 #include <span>
 
@@ -42,6 +43,19 @@ std::string packed(std::span<const Value> values) {
     return bytes;
 }
 
+template <class Value>
+std::vector<Value> unpacked(std::string_view bytes) {
+    static_assert(sizeof(Value) == kValueBytes);
+    std::vector<Value> values;
+    for (std::size_t at = 0; at + kValueBytes <= bytes.size(); at += kValueBytes) {
+        std::uint32_t bits = 0;
+        for (std::size_t i = kValueBytes; i-- > 0;)
+            bits = bits << 8 | static_cast<unsigned char>(bytes[at + i]);
+        values.push_back(std::bit_cast<Value>(bits));
+    }
+    return values;
+}
+
 bool hasTable(Database& database) {
     Statement known(database.handle(), "SELECT 1 FROM sqlite_master WHERE name='deep_vector'");
     return known.step();
@@ -69,6 +83,7 @@ void keepDeepVectors(const std::filesystem::path& session, RunId run, const Deep
         keep("logits", block.made.logits);
         keep("weights", block.made.weights);
         keep("outputs", block.made.outputs);
+        keep("activations", block.activations);
     });
 }
 
@@ -114,14 +129,46 @@ std::vector<float> deepVectorValues(const std::filesystem::path& session, RunId 
                                     const std::string& name) {
     std::vector<float> values;
     eachDeepVectorBlock(session, run, layer, name, [&](std::string_view bytes) {
-        for (std::size_t at = 0; at + kValueBytes <= bytes.size(); at += kValueBytes) {
-            std::uint32_t bits = 0;
-            for (std::size_t i = kValueBytes; i-- > 0;)
-                bits = bits << 8 | static_cast<unsigned char>(bytes[at + i]);
-            values.push_back(std::bit_cast<float>(bits));
-        }
+        const std::vector<float> some = unpacked<float>(bytes);
+        values.insert(values.end(), some.begin(), some.end());
     });
     return values;
+}
+
+std::vector<std::int32_t> deepVectorTokens(const std::filesystem::path& session, RunId run, LayerIndex layer) {
+    std::vector<std::int32_t> tokens;
+    eachDeepVectorBlock(session, run, layer, "tokens", [&](std::string_view bytes) {
+        const std::vector<std::int32_t> some = unpacked<std::int32_t>(bytes);
+        tokens.insert(tokens.end(), some.begin(), some.end());
+    });
+    return tokens;
+}
+
+std::vector<float> deepVectorOf(const std::filesystem::path& session, RunId run, LayerIndex layer, TokenIndex token,
+                                const std::string& name) {
+    try {
+        Database database = openForReading(session);
+        if (!hasTable(database)) return {};
+        Statement row(database.handle(),
+                      "SELECT t.data, v.data, v.columns FROM deep_vector t JOIN deep_vector v "
+                      "USING(run_id, layer, first_token) WHERE t.name='tokens' AND v.name=?1 AND run_id=?2 AND "
+                      "layer=?3 AND first_token<=?4 ORDER BY first_token DESC LIMIT 1");
+        row.bindText(1, name);
+        row.bind(2, run.value());
+        row.bind(3, std::int64_t{layer.value()});
+        row.bind(4, std::int64_t{token.value()});
+        if (!row.step()) return {};
+        const std::vector<std::int32_t> tokens = unpacked<std::int32_t>(row.blob(0));
+        const auto found = std::ranges::find(tokens, token.value());
+        if (found == tokens.end()) return {};
+        const auto length = static_cast<std::size_t>(row.integer(2)) * kValueBytes;
+        const std::size_t first = static_cast<std::size_t>(found - tokens.begin()) * length;
+        if (row.blob(1).size() < first + length)
+            throwDamaged(session,
+                         fmt::format("the vectors {} of layer {} of run {} are not as long as their shape says", name,
+                                     layer.value(), run.value()));
+        return unpacked<float>(row.blob(1).substr(first, length));
+    } catch (const SqliteError& error) { throwReadError(error, session); }
 }
 
 }  // namespace expertscope

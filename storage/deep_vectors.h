@@ -20,7 +20,7 @@ void keepDeepVectors(const std::filesystem::path& session, RunId run, const Deep
 /// One kind of vector of a layer; its rows are the tokens that the capture took, in order.
 struct DeepVectors {
     LayerIndex layer;
-    std::string name;  ///< tokens (int32), inputs, after, logits, weights, outputs (float32)
+    std::string name;  ///< tokens (int32), inputs, after, logits, weights, outputs, activations (float32)
     std::int64_t rows = 0, columns = 0;
 };
 
@@ -33,5 +33,11 @@ void eachDeepVectorBlock(const std::filesystem::path& session, RunId run, LayerI
 /// All of one kind that is float32, [rows, columns].
 std::vector<float> deepVectorValues(const std::filesystem::path& session, RunId run, LayerIndex layer,
                                     const std::string& name);
+
+/// The tokens that a layer's vectors are of, in order: their indices in the run.
+std::vector<std::int32_t> deepVectorTokens(const std::filesystem::path& session, RunId run, LayerIndex layer);
+/// One token's vector of one kind that is float32, [columns]; empty where there is none. Reads the block that it is in.
+std::vector<float> deepVectorOf(const std::filesystem::path& session, RunId run, LayerIndex layer, TokenIndex token,
+                                const std::string& name);
 
 }  // namespace expertscope

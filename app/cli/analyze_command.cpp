@@ -25,6 +25,7 @@
 #include "engine/model/safetensors_source.h"
 #include "profiler/analysis/analysis_catalogue.h"
 #include "profiler/analysis/deep/deep_session.h"
+#include "profiler/analysis/deep/raw_capture.h"
 #include "profiler/analysis/kept_tables.h"
 #include "profiler/analysis/weights/weight_study.h"
 #include "storage/deep_vectors.h"
@@ -117,7 +118,10 @@ public:
         const bool keeps = m_keeps && info.source == AnalysisSource::Routing;
         if (keeps)
             if (auto kept = keptTable(m_path, subjectOf(m_run.id), info, text)) return std::move(*kept);
-        if (m_session && info.source == AnalysisSource::Deep && !m_deep) m_deep = readDeepCapture(m_path, m_run.id);
+        if (m_session && info.source == AnalysisSource::Deep && !m_deep) {
+            m_deep = readDeepCapture(m_path, m_run.id);
+            m_raw.emplace(m_path, m_run.id);
+        }
         AnalysisTable made = runAnalysis(info, text, input());
         if (!keeps) return made;
         try {
@@ -140,6 +144,7 @@ private:
                 .checkpoint = m_checkpoint ? &*m_checkpoint : nullptr,
                 .weights = m_weights ? &*m_weights : nullptr,
                 .deep = m_deep ? &*m_deep : nullptr,
+                .raw = m_raw ? &*m_raw : nullptr,
                 .progress = percentOnTerminal()};
     }
 
@@ -151,6 +156,7 @@ private:
     RunEntry m_run;
     std::optional<RunRouting> m_routing, m_other;
     std::optional<DeepAggregates> m_deep;
+    std::optional<RawCapture> m_raw;
     bool m_keeps = false;
 };
 

@@ -102,7 +102,7 @@ std::optional<DeepCaptureOptions> parseDeepCapture(const std::string& list) {
     return std::nullopt;
 }
 
-std::optional<std::string> rawVectorsNote(const DeepCaptureOptions& deep, const ModelFacts& model, std::int64_t tokens,
+std::optional<std::string> rawVectorsNote(const DeepCaptureOptions& deep, const ModelConfig& model, std::int64_t tokens,
                                           std::int64_t runs) {
     if (!deep.raw) return std::nullopt;
     const auto taken = [](std::int64_t first, std::int64_t last, std::int64_t all) {
@@ -110,7 +110,7 @@ std::optional<std::string> rawVectorsNote(const DeepCaptureOptions& deep, const 
     };
     const std::int64_t layers = taken(deep.firstLayer.value(), deep.lastLayer.value(), model.layers);
     const std::int64_t most = taken(deep.firstToken.value(), deep.lastToken.value(), tokens);
-    const Bytes size = deepRawBytes(model.experts, model.hidden) * layers * most * runs;
+    const Bytes size = deepRawBytes(model.experts, model.hidden, model.expertWidth) * layers * most * runs;
     const std::string what =
         fmt::format("The raw vectors of {} layers and up to {} tokens{} take up to {}", layers, most,
                     runs > 1 ? fmt::format(" in each of {} runs", runs) : "", formatBytes(size));

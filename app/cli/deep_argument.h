@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "engine/base/deep_aggregates.h"
-#include "engine/base/run_facts.h"
+#include "engine/model/checkpoint.h"
 
 namespace expertscope {
 
@@ -20,7 +20,7 @@ std::optional<DeepCaptureOptions> parseDeepCapture(const std::string& list);
 
 /// How much the raw vectors of `runs` runs of at most `tokens` positions each take, as a sentence; nothing where none
 /// are asked for. Throws UsageError where that is more than the user allows.
-std::optional<std::string> rawVectorsNote(const DeepCaptureOptions& deep, const ModelFacts& model, std::int64_t tokens,
+std::optional<std::string> rawVectorsNote(const DeepCaptureOptions& deep, const ModelConfig& model, std::int64_t tokens,
                                           std::int64_t runs);
 
 }  // namespace expertscope

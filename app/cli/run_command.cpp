@@ -120,8 +120,8 @@ void RunCommand::runAll() {
     tellIgnoredBudget(m_variants, m_arguments);
     const bool calibrates = !missingTables(m_variants).empty();
     if (deep)
-        if (const auto note =
-                rawVectorsNote(*deep, facts, plannedPositions(m_requests, facts.context), std::ssize(plans())))
+        if (const auto note = rawVectorsNote(*deep, model.checkpoint.config(),
+                                             plannedPositions(m_requests, facts.context), std::ssize(plans())))
             std::cerr << "expertscope: Note: " << *note << '\n';
     const RunContext context{.model = model,
                              .facts = facts,

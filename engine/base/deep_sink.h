@@ -24,11 +24,13 @@ struct DeepRawBlock {
     DeepBlock made;
     std::span<const float> inputs;  ///< [tokens, H] the layer's true hidden state, as its router and experts get it
     std::span<const float> after;   ///< [tokens, H] the residual stream after the layer
+    std::span<const float> activations;  ///< [tokens, E, I] σ(gate row · x), before the product with the up row
 };
 
-/// What the raw vectors of one token in one layer take: its index, two vectors of H, two of E, E outputs of H.
-inline Bytes deepRawBytes(std::int64_t experts, std::int64_t hidden) {
-    return Bytes((1 + 2 * hidden + 2 * experts + experts * hidden) * 4);
+/// What the raw vectors of one token in one layer take: its index, two vectors of H, two of E, E outputs of H and
+/// activations of I `neurons`.
+inline Bytes deepRawBytes(std::int64_t experts, std::int64_t hidden, std::int64_t neurons) {
+    return Bytes((1 + 2 * hidden + 2 * experts + experts * (hidden + neurons)) * 4);
 }
 
 /// Is told what a deep capture gives while the run goes on, on the compute thread. What it throws ends the run.

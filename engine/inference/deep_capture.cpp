@@ -13,15 +13,16 @@
 namespace expertscope {
 namespace {
 
-/// Rows of a layer that run at once at most, and what their outputs may take.
+/// Rows of a layer that run at once at most, and what their outputs, or their activations, may take.
 constexpr int kMostRows = 64;
 constexpr std::int64_t kOutputBytes = std::int64_t{256} << 20;
 /// How long the sums of a killed run may lag behind, and the part of a run that telling them may take at most.
 constexpr Nanoseconds kTellEvery{3'000'000'000};
 constexpr std::int64_t kTellingPart = 20;
 
-int rowsAtOnce(const ModelConfig& config) {
-    const std::int64_t row = std::int64_t{config.experts} * config.hidden * static_cast<std::int64_t>(sizeof(float));
+int rowsAtOnce(const ModelConfig& config, bool raw) {
+    const std::int64_t widest = raw ? std::max(config.hidden, config.expertWidth) : config.hidden;
+    const std::int64_t row = config.experts * widest * static_cast<std::int64_t>(sizeof(float));
     return static_cast<int>(std::clamp<std::int64_t>(kOutputBytes / row, 1, kMostRows));
 }
 
@@ -49,11 +50,12 @@ DeepCapture::DeepCapture(const Checkpoint& checkpoint, const ParallelMath& math,
     : m_checkpoint(&checkpoint),
       m_math(math),
       m_result(emptyAggregates(checkpoint, options)),
-      m_most(rowsAtOnce(checkpoint.config())),
+      m_most(rowsAtOnce(checkpoint.config(), options.raw)),
       m_store(checkpoint, IoMode::Buffered),
       m_bytes(math.pool().threads(), m_store.slotBytes()),
       m_ones(sizeOf(kTokenBlock, checkpoint.config().expertWidth), 1.0F),
       m_outputs(sizeOf(m_most, checkpoint.config().experts, checkpoint.config().hidden)),
+      m_activations(options.raw ? sizeOf(m_most, checkpoint.config().experts, checkpoint.config().expertWidth) : 0),
       m_kept(m_result.layers.size()),
       m_sums(math, checkpoint.config().experts, checkpoint.config().hidden) {
     const auto inner = sizeOf(kTokenBlock, checkpoint.config().expertWidth);
@@ -70,7 +72,8 @@ Bytes DeepCapture::memory() const {
     const std::size_t slots = static_cast<std::size_t>(m_math.pool().threads()) * m_store.slotBytes();
     const std::size_t sums =
         sizeOf(config.experts, 2 * config.expertWidth + 4 * config.experts) * m_result.layers.size();
-    return Bytes(static_cast<std::int64_t>((m_outputs.size() + rows) * sizeof(float) + slots + sums * sizeof(double)));
+    return Bytes(static_cast<std::int64_t>((m_outputs.size() + m_activations.size() + rows) * sizeof(float) + slots +
+                                           sums * sizeof(double)));
 }
 
 void DeepCapture::keep(const RoutedRows& rows) {
@@ -145,8 +148,11 @@ void DeepCapture::runLayer(std::size_t layer) {
                           .outputs = {m_outputs.data(), sizeOf(tokens, c.experts, c.hidden)}};
     m_sums.add(block, m_result.options.examples, m_result.layers[layer]);
     if (m_result.options.raw && m_sink)
-        m_sink->onDeepVectors(
-            {.layer = m_result.layers[layer].layer, .made = block, .inputs = kept.inputs, .after = kept.after});
+        m_sink->onDeepVectors({.layer = m_result.layers[layer].layer,
+                               .made = block,
+                               .inputs = kept.inputs,
+                               .after = kept.after,
+                               .activations = {m_activations.data(), sizeOf(tokens, c.experts, c.expertWidth)}});
     kept.index.clear();
     for (auto* rows : {&kept.inputs, &kept.logits, &kept.weights, &kept.after})
         rows->clear();
@@ -171,6 +177,10 @@ void DeepCapture::runExpert(std::size_t layer, int expert, int worker) {
         kernels.matmul(weights.up, x, count, 0, c.expertWidth, scratch.up.data());
         kernels.siluMultiply(scratch.gate.data(), m_ones.data(), count * c.expertWidth, scratch.active.data());
         countNeurons(kept, first, count, expert, scratch, m_result.layers[layer]);
+        for (int t = 0; m_result.options.raw && t < count; ++t)
+            std::copy_n(
+                scratch.active.data() + sizeOf(t, c.expertWidth), c.expertWidth,
+                m_activations.data() + sizeOf(first + t, c.experts, c.expertWidth) + sizeOf(expert, c.expertWidth));
         kernels.siluMultiply(scratch.gate.data(), scratch.up.data(), count * c.expertWidth, scratch.gate.data());
         kernels.matmul(weights.down, scratch.gate.data(), count, 0, c.hidden, scratch.output.data());
         for (int t = 0; t < count; ++t) {

@@ -71,9 +71,10 @@ private:
     ExpertStore m_store;
     Arena m_bytes;  ///< a slot for each worker
     std::vector<Worker> m_workers;
-    std::vector<float> m_ones;     ///< [kTokenBlock · I]
-    std::vector<float> m_outputs;  ///< [most, E, H]
-    std::vector<Kept> m_kept;      ///< by layer of m_result
+    std::vector<float> m_ones;         ///< [kTokenBlock · I]
+    std::vector<float> m_outputs;      ///< [most, E, H]
+    std::vector<float> m_activations;  ///< [most, E, I] where raw vectors are asked for
+    std::vector<Kept> m_kept;          ///< by layer of m_result
     DeepSums m_sums;
     std::atomic<int> m_notFinite{-1};  ///< expert of the layer that runs
     DeepSink* m_sink = nullptr;

@@ -9,6 +9,7 @@
 
 #include "engine/base/deep_aggregates.h"
 #include "engine/base/error.h"
+#include "profiler/analysis/deep/activation_map.h"
 #include "profiler/analysis/deep/expert_importance.h"
 #include "profiler/analysis/deep/neuron_activity.h"
 #include "profiler/analysis/deep/norm_score.h"
@@ -122,6 +123,7 @@ const std::vector<AnalysisInfo>& analysisCatalogue() {
         activationsAnalysis(),
         expertActivationsAnalysis(),
         neuronActivationsAnalysis(),
+        activationMapAnalysis(),
         importanceAnalysis(),
         superExpertsAnalysis(),
         unselectedAnalysis(),

@@ -14,6 +14,7 @@
 namespace expertscope {
 
 class Checkpoint;
+class RawCapture;
 class WeightStudy;
 struct DeepAggregates;
 
@@ -31,6 +32,7 @@ struct AnalysisInput {
     const Checkpoint* checkpoint = nullptr;
     WeightStudy* weights = nullptr;        ///< of `checkpoint`, where several analyses share what is read; may be null
     const DeepAggregates* deep = nullptr;  ///< of the same run as `routing`; null where it was not captured
+    const RawCapture* raw = nullptr;       ///< the vectors of the same deep capture; null where none are known of
     /// Called now and then with 0…1 by analyses that take long; may throw to end the work. May be empty.
     std::function<void(double)> progress;
 };

@@ -107,7 +107,7 @@ void writeDeepVectors(ZipWriter& zip, const std::filesystem::path& session, RunI
     for (const DeepVectors& vectors : deepVectors(session, run)) {
         const bool whole = vectors.name == "tokens";
         std::vector<std::int64_t> shape{vectors.rows};
-        if (vectors.name == "outputs")
+        if (vectors.name == "outputs" || vectors.name == "activations")
             shape.insert(shape.end(), {experts, vectors.columns / experts});
         else if (!whole)
             shape.push_back(vectors.columns);

@@ -15,7 +15,7 @@
 namespace expertscope {
 namespace {
 
-constexpr int kExperts = 3, kHidden = 2;
+constexpr int kExperts = 3, kHidden = 2, kNeurons = 4;
 
 /// Tokens first … first + count − 1 of layer 4 whose values say where they stand.
 struct SampleVectors {
@@ -32,6 +32,7 @@ struct SampleVectors {
             fill(weights, kExperts, 4000);
             weights.back() = std::numeric_limits<float>::quiet_NaN();
             fill(outputs, kExperts * kHidden, -0.1F);
+            fill(activations, kExperts * kNeurons, 5000);
         }
     }
     DeepRawBlock block() const {
@@ -44,10 +45,11 @@ struct SampleVectors {
                          .weights = weights,
                          .outputs = outputs},
                 .inputs = inputs,
-                .after = after};
+                .after = after,
+                .activations = activations};
     }
     std::vector<std::int32_t> index;
-    std::vector<float> inputs, after, logits, weights, outputs;
+    std::vector<float> inputs, after, logits, weights, outputs, activations;
 };
 
 TEST(DeepVectors, ComeBackInOrderOfTheTokensBitForBit) {
@@ -60,7 +62,7 @@ TEST(DeepVectors, ComeBackInOrderOfTheTokensBitForBit) {
     keepDeepVectors(session, RunId(2), SampleVectors(0, 1).block());
     const SampleVectors all(5, 5);
     const std::vector<DeepVectors> kinds = deepVectors(session, RunId(1));
-    ASSERT_EQ(kinds.size(), 6U);
+    ASSERT_EQ(kinds.size(), 7U);
     for (const DeepVectors& kind : kinds) {
         EXPECT_EQ(kind.layer, LayerIndex(4));
         EXPECT_EQ(kind.rows, 5);
@@ -81,14 +83,25 @@ TEST(DeepVectors, ComeBackInOrderOfTheTokensBitForBit) {
         if (kind.name == "logits") expectSame(all.logits);
         if (kind.name == "weights") expectSame(all.weights);
         if (kind.name == "outputs") expectSame(all.outputs);
+        if (kind.name == "activations") expectSame(all.activations);
     }
     EXPECT_EQ(deepVectorValues(session, RunId(1), LayerIndex(4), "outputs"), all.outputs);
     EXPECT_TRUE(deepVectorValues(session, RunId(1), LayerIndex(5), "outputs").empty());
+    EXPECT_EQ(deepVectorTokens(session, RunId(1), LayerIndex(4)), all.index);
+    EXPECT_TRUE(deepVectorTokens(session, RunId(1), LayerIndex(5)).empty());
+    for (const int token : {5, 6, 7, 9}) {
+        const SampleVectors one(token, 1);
+        EXPECT_EQ(deepVectorOf(session, RunId(1), LayerIndex(4), TokenIndex(token), "activations"), one.activations);
+        EXPECT_EQ(deepVectorOf(session, RunId(1), LayerIndex(4), TokenIndex(token), "inputs"), one.inputs);
+    }
+    for (const int token : {4, 10})
+        EXPECT_TRUE(deepVectorOf(session, RunId(1), LayerIndex(4), TokenIndex(token), "inputs").empty()) << token;
+    EXPECT_TRUE(deepVectorOf(session, RunId(1), LayerIndex(4), TokenIndex(5), "unknown").empty());
     // deepRawBytes() is what a token takes.
     std::int64_t bytes = 0;
     for (const DeepVectors& kind : kinds)
         bytes += kind.rows * kind.columns * 4;
-    EXPECT_EQ(deepRawBytes(kExperts, kHidden) * 5, Bytes(bytes));
+    EXPECT_EQ(deepRawBytes(kExperts, kHidden, kNeurons) * 5, Bytes(bytes));
 }
 
 TEST(DeepVectors, ThatAreCutShortAreRefused) {
@@ -98,6 +111,7 @@ TEST(DeepVectors, ThatAreCutShortAreRefused) {
     keepDeepVectors(session, RunId(1), SampleVectors(5, 2).block());
     Database(session, OpenMode::Existing).execute("UPDATE deep_vector SET data=x'00' WHERE name='outputs'");
     EXPECT_THROW(deepVectors(session, RunId(1)), BadInputError);
+    EXPECT_THROW(deepVectorOf(session, RunId(1), LayerIndex(4), TokenIndex(6), "outputs"), BadInputError);
     EXPECT_THROW(deepVectors(folder / "none.esdb", RunId(1)), BadInputError);
 }
 

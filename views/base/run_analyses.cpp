@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "profiler/analysis/deep/deep_session.h"
+#include "profiler/analysis/deep/raw_capture.h"
 #include "profiler/analysis/kept_tables.h"
 #include "profiler/analysis/run_trace.h"
 #include "views/base/background_job.h"
@@ -55,8 +56,13 @@ AnalysisTable RunAnalyses::table(const std::string& text) const {
         AnalysisInput input;
         input.routing = m_routing.get();
         std::optional<DeepAggregates> deep;
-        if (info.source == AnalysisSource::Deep) deep = readDeepCapture(m_session, m_run.id);
+        std::optional<RawCapture> raw;
+        if (info.source == AnalysisSource::Deep) {
+            deep = readDeepCapture(m_session, m_run.id);
+            raw.emplace(m_session, m_run.id);
+        }
         input.deep = deep ? &*deep : nullptr;
+        input.raw = raw ? &*raw : nullptr;
         return runAnalysis(info, text, input);
     };
     // A deep capture's sums are in the session already.

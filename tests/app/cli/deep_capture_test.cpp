@@ -121,7 +121,16 @@ TEST_F(DeepSessions, GiveTheRawVectorsThatWereAskedForToNumpy) {
     const std::int64_t count = tokens.size();
     ASSERT_GE(count, 5);
     const std::vector<double> outputs = exported(zip, "deep/3/outputs.npy", {count, 32, 192});
-    exported(zip, "deep/3/weights.npy", {count, 32});
+    const std::vector<double> weights = exported(zip, "deep/3/weights.npy", {count, 32});
+    const std::vector<double> activations = exported(zip, "deep/3/activations.npy", {count, 32, 96});
+    const auto map = runProgram({"analyze", session, "--what", "activation-map:token=4:layer=3", "--json"})
+                         .json()["analyses"]["activation-map:token=4:layer=3"]["rows"];
+    ASSERT_EQ(map.size(), 32U * 96);
+    for (std::size_t i = 0; i < map.size(); ++i) {
+        EXPECT_EQ(map[i][3], std::isnan(weights[32 + i / 96]) ? 0 : 1);
+        ASSERT_NEAR(map[i][5].get<double>(), activations[32 * 96 + i], 1e-6) << i;
+    }
+    expectRefused(runProgram({"analyze", session, "--what", "activation-map:token=2"}), 2, {"Token 2", "from 3 to"});
     for (std::size_t e = 0; e < 32; ++e) {
         double norms = 0;
         for (std::size_t t = 0; t < static_cast<std::size_t>(count); ++t) {

@@ -181,14 +181,15 @@ TEST(RawVectors, AreKeptWhereTheyAreAskedForAndFit) {
     const DeepCaptureOptions some = *parseDeepCapture("deep:layers=1-9,raw=64KiB,tokens=5-14,norms");
     EXPECT_TRUE(some.raw);
     EXPECT_EQ(some.mostRaw, Bytes(64 << 10));
-    ModelFacts model;
+    ModelConfig model;
     model.layers = 4;
     model.experts = 8;
     model.hidden = 16;
-    // (1 + 2 · 16 + 2 · 8 + 8 · 16) numbers of 4 bytes, of 3 layers and 7 tokens.
+    model.expertWidth = 4;
+    // (1 + 2 · 16 + 2 · 8 + 8 · (16 + 4)) numbers of 4 bytes, of 3 layers and 7 tokens.
     EXPECT_EQ(rawVectorsNote(some, model, 12, 1),
-              "The raw vectors of 3 layers and up to 7 tokens take up to 14.5 KiB in the session.");
-    EXPECT_THAT(*rawVectorsNote(some, model, 12, 2), testing::HasSubstr("in each of 2 runs take up to 29"));
+              "The raw vectors of 3 layers and up to 7 tokens take up to 17.1 KiB in the session.");
+    EXPECT_THAT(*rawVectorsNote(some, model, 12, 2), testing::HasSubstr("in each of 2 runs take up to 34"));
     EXPECT_THROW(rawVectorsNote(some, model, 100, 4), UsageError);
     EXPECT_FALSE(rawVectorsNote(*parseDeepCapture("deep"), model, 1'000'000'000, 1));
 }

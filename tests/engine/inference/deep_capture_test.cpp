@@ -28,7 +28,7 @@ constexpr int kPrompt = 70, kGenerated = 5, kTaken = kPrompt + kGenerated - 1;
 /// The raw vectors of one layer.
 struct RawLayer {
     std::vector<std::int32_t> index;
-    std::vector<float> inputs, after, logits, weights, outputs;
+    std::vector<float> inputs, after, logits, weights, outputs, activations;
 };
 
 /// Puts blocks of raw vectors together, by layer.
@@ -42,6 +42,7 @@ struct RawLayers : DeepSink {
         append(layer.logits, block.made.logits);
         append(layer.weights, block.made.weights);
         append(layer.outputs, block.made.outputs);
+        append(layer.activations, block.activations);
     }
     void onDeepSums(const DeepAggregates&) override {}
     std::map<int, RawLayer> layers;
@@ -270,6 +271,18 @@ TEST_F(DeepCaptureTest, TellsTheVectorsThatItsSumsAreMadeOfWhereTheyAreAskedFor)
         EXPECT_EQ(raw.logits, logits[index]);
         const DeepLayer& sums = captured->deep.layers[static_cast<std::size_t>(index)];
         expectSums(raw, sums);
+        ASSERT_EQ(std::ssize(raw.activations), kTaken * 8 * 16);
+        const std::vector<float>& inputsHere = inputs[index];
+        for (const std::size_t t : {0U, 66U, 74U - 1U}) {
+            const auto hidden = static_cast<std::size_t>(kTiny.hidden);
+            for (std::size_t e = 0; e < 8; ++e) {
+                const PlainExpert plain = plainExpert(*m_checkpoint, index, static_cast<int>(e),
+                                                      std::span(inputsHere).subspan(t * hidden, hidden));
+                for (std::size_t i = 0; i < 16; ++i)
+                    ASSERT_NEAR(raw.activations[(t * 8 + e) * 16 + i], plain.active[i], 1e-5)
+                        << "token " << t << ", expert " << e << ", neuron " << i;
+            }
+        }
         float most = 0;
         for (const float value : raw.after)
             most = std::max(most, std::abs(value));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The analyses of a deep capture against numpy and scipy (tests/data/analysis/deep/make_deep.py): from every expert's
 // outputs through the sums and the session to the tables.
+#include "storage/deep_vectors.h"
+
 #include <cmath>
 #include <limits>
 #include <set>
@@ -14,8 +16,10 @@
 #include "profiler/analysis/deep/deep_session.h"
 #include "profiler/analysis/deep/expert_importance.h"
 #include "profiler/analysis/deep/norm_score.h"
+#include "profiler/analysis/deep/raw_capture.h"
 #include "storage/deep_arrays.h"
 #include "storage/session_writer.h"
+#include "storage/sqlite_db.h"
 #include "tests/profiler/analysis/vector_fixture.h"
 #include "tests/storage/sample_records.h"
 
@@ -74,9 +78,41 @@ DeepAggregates captured() {
     return deep;
 }
 
-AnalysisTable analyse(const std::string& text, const DeepAggregates* deep, const RunRouting* routing = nullptr) {
+/// Keeps the layers' activations, in two blocks, as a run with deep:raw does.
+void keepVectors(const std::filesystem::path& session, RunId run) {
+    const json capture = analysisData("deep/capture.json");
+    for (const json& made : capture["layers"]) {
+        const auto index = made["index"].get<std::vector<std::int32_t>>();
+        const std::vector<float> logits = floats(made["logits"]), weights = floats(made["weights"]),
+                                 outputs = floats(made["outputs"]), activations = floats(made["activations"]),
+                                 zeros(index.size() * capture["hidden"].get<std::size_t>());
+        for (std::size_t first = 0; first < index.size(); first += 5) {
+            const std::size_t count = std::min<std::size_t>(5, index.size() - first);
+            const auto part = [&](const std::vector<float>& values) {
+                const std::size_t width = values.size() / index.size();
+                return std::span(values).subspan(first * width, count * width);
+            };
+            keepDeepVectors(session, run,
+                            {.layer = LayerIndex(made["layer"]),
+                             .made = {.tokens = static_cast<int>(count),
+                                      .experts = capture["experts"],
+                                      .hidden = capture["hidden"],
+                                      .index = std::span(index).subspan(first, count),
+                                      .logits = part(logits),
+                                      .weights = part(weights),
+                                      .outputs = part(outputs)},
+                             .inputs = part(zeros),
+                             .after = part(zeros),
+                             .activations = part(activations)});
+        }
+    }
+}
+
+AnalysisTable analyse(const std::string& text, const DeepAggregates* deep, const RunRouting* routing = nullptr,
+                      const RawCapture* raw = nullptr) {
     AnalysisInput input;
     input.deep = deep;
+    input.raw = raw;
     input.routing = routing;
     return runAnalysis(analysisInfo(analysisCatalogue(), text), text, input);
 }
@@ -92,6 +128,8 @@ TEST(DeepAnalyses, AgreeWithNumpyAfterTheirWayThroughASession) {
     const TemporaryFolder folder;
     SessionWriter(folder / "s.esdb").close();
     keepDeepCapture(folder / "s.esdb", RunId(3), captured());
+    keepVectors(folder / "s.esdb", RunId(3));
+    const RawCapture raw(folder / "s.esdb", RunId(3));
     const auto deep = readDeepCapture(folder / "s.esdb", RunId(3));
     ASSERT_TRUE(deep);
     EXPECT_EQ(deep->options, captured().options);
@@ -99,7 +137,7 @@ TEST(DeepAnalyses, AgreeWithNumpyAfterTheirWayThroughASession) {
     std::set<std::string> compared;
     const json all = analysisData("deep/expected.json");
     for (const auto& [text, expected] : all.items()) {
-        expectTable(analyse(text, &*deep), expected, text);
+        expectTable(analyse(text, &*deep, nullptr, &raw), expected, text);
         compared.insert(text.substr(0, text.find(':')));
     }
     EXPECT_THAT(deepAnalyses(), testing::UnorderedElementsAreArray(compared));
@@ -155,6 +193,41 @@ TEST(DeepAnalyses, SayWhereThereIsNoCaptureAndWhereNoTokenWasTaken) {
     EXPECT_THROW(analyse("importance:layer=2", nullptr), UsageError);
     const DeepAggregates deep = captured();
     EXPECT_THROW(analyse("importance:layer=2", &deep), UsageError) << "not captured";
+}
+
+TEST(ActivationMap, SaysWhatToDoWhereActivationsWereNotKept) {
+    const TemporaryFolder folder;
+    SessionWriter(folder / "s.esdb").close();
+    const DeepAggregates deep = captured();
+    const AnalysisTable without = analyse("activation-map", &deep, nullptr, nullptr);
+    EXPECT_TRUE(without.rows.empty());
+    const RawCapture none(folder / "s.esdb", RunId(1));
+    const AnalysisTable notKept = analyse("activation-map", &deep, nullptr, &none);
+    EXPECT_TRUE(notKept.rows.empty());
+    EXPECT_THAT(notKept.counted, HasSubstr("record the run with '--record routing,spans,norms,predictions,deep:raw'"));
+    // A session of before they were kept has all other vectors.
+    keepVectors(folder / "s.esdb", RunId(1));
+    Database(folder / "s.esdb", OpenMode::Existing).execute("DELETE FROM deep_vector WHERE name='activations'");
+    const RawCapture old(folder / "s.esdb", RunId(1));
+    EXPECT_FALSE(old.activations(LayerIndex(1), TokenIndex(20)));
+    EXPECT_THAT(analyse("activation-map", &deep, nullptr, &old).counted, HasSubstr("by an earlier version"));
+}
+
+TEST(ActivationMap, TakesOnlyTokensAndLayersThatWereCaptured) {
+    const TemporaryFolder folder;
+    SessionWriter(folder / "s.esdb").close();
+    keepVectors(folder / "s.esdb", RunId(1));
+    const DeepAggregates deep = captured();
+    const RawCapture raw(folder / "s.esdb", RunId(1));
+    EXPECT_THROW(analyse("activation-map:token=29", &deep, nullptr, &raw), UsageError);
+    EXPECT_THROW(analyse("activation-map:layer=2", &deep, nullptr, &raw), UsageError);
+    EXPECT_FALSE(raw.activations(LayerIndex(2), TokenIndex(20)));
+    const auto map = raw.activations(LayerIndex(4), TokenIndex(28));
+    ASSERT_TRUE(map);
+    EXPECT_EQ(map->experts, 6);
+    EXPECT_EQ(map->neurons, 7);
+    EXPECT_EQ(map->at(2, 1), 0);
+    EXPECT_EQ(std::ranges::count_if(map->weights, [](float weight) { return weight > 0; }), 2);
 }
 
 TEST(DeepAnalyses, GiveTheViewsTheExamplesOfALayer) {

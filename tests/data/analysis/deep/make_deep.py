@@ -67,7 +67,8 @@ class Layer:
         self.logits = made["logits"].astype(float)
         self.weights = made["weights"].astype(float)
         self.outputs = made["outputs"].astype(float)
-        self.activations = np.abs(made["activations"].astype(float))
+        self.signed_activations = made["activations"].astype(float)
+        self.activations = np.abs(self.signed_activations)
         self.hidden_max = made["hidden_max"]
         self.chosen = ~np.isnan(self.weights)
         self.norms = np.linalg.norm(self.outputs, axis=2)
@@ -210,6 +211,13 @@ def neuron_activations(layers: list) -> dict:
     return {"columns": columns, "rows": rows}
 
 
+def activation_map(layers: list, token: int) -> dict:
+    columns = ["layer", "token", "expert", "chosen", "neuron", "activation"]
+    rows = [[layer.number, token, e, int(layer.chosen[t, e]), n, layer.signed_activations[t, e, n]] for layer in layers
+            for t in np.flatnonzero(layer.index == token) for e in range(EXPERTS) for n in range(NEURONS)]
+    return {"columns": columns, "rows": rows}
+
+
 def importance(layers: list) -> dict:
     columns = ["layer", "expert", "token_share", "random_token_share", "frequency", "weighted_frequency", "soft_count", "ean_sum",
                "ean_mean", "weighted_ean", "reap", "msan", "max_activation", "reap_rank"]
@@ -298,6 +306,7 @@ def capture_json(made: list) -> dict:
             "logits": listed(layer["logits"].ravel()),
             "weights": listed(layer["weights"].ravel()),
             "outputs": listed(layer["outputs"].ravel()),
+            "activations": listed(layer["activations"].ravel()),
             "neuron_active": listed(active.sum(axis=0).ravel()),
             "neuron_sum": listed(sizes.sum(axis=0).ravel()),
             "chosen_active": [int(active[chosen[:, e], e].sum()) for e in range(EXPERTS)],
@@ -322,6 +331,8 @@ def main() -> None:
         "activations": activations(layers),
         "expert-activations": expert_activations(layers),
         "neuron-activations": neuron_activations(layers),
+        "activation-map": activation_map(layers, 20),
+        "activation-map:layer=1:token=26": activation_map(layers[1:2], 26),
         "importance": importance(layers),
         "importance:layer=4": importance(layers[2:]),
         "super-experts": super_experts(layers),
