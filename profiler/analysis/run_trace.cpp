@@ -3,15 +3,14 @@
 
 #include <algorithm>
 #include <iterator>
-#include <limits>
 #include <utility>
 
 namespace expertscope {
 
 namespace {
 
-constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
-constexpr int kChunksAtOnce = 256, kChunksOfAPart = 16;
+constexpr std::size_t kChunksAtOnce = 256;
+constexpr std::size_t kRecordsOfAChunk = 4096;
 
 template <class Record>
 void appendAll(std::vector<Record>& to, std::vector<Record>& from) {
@@ -42,7 +41,7 @@ RunTrace::RunTrace(RunEntry entry, std::vector<LaneInfo> lanes, std::vector<Rang
       m_lanes(std::move(lanes)),
       m_rangeNames(std::move(rangeNames)) {}
 
-bool RunTrace::refresh() {
+bool RunTrace::refresh(std::size_t most) {
     if (!m_reader) return false;
     // Read before the records: what is committed in between is read again next time rather than missed.
     const std::int64_t version = m_reader->dataVersion();
@@ -50,7 +49,7 @@ bool RunTrace::refresh() {
     // A writer that dies commits nothing, so the state of a running run is asked for in any case.
     if (version != m_dataVersion || m_entry.state == RunState::Running) changed = refreshEntry();
     if (m_whole) {
-        if (version != m_dataVersion) changed = refreshRecords(kAll) || changed;
+        if (version != m_dataVersion) changed = refreshRecords(most) || changed;
         m_dataVersion = version;
     }
     if (changed) ++m_revision;
@@ -102,7 +101,7 @@ void RunTrace::take(RecordBatch& batch) {
 bool RunTrace::refreshRecords(std::size_t most) {
     bool changed = false;
     m_whole = false;
-    const int chunks = most == kAll ? kChunksAtOnce : kChunksOfAPart;
+    const auto chunks = static_cast<int>(std::clamp<std::size_t>(most / kRecordsOfAChunk, 1, kChunksAtOnce));
     for (std::size_t read = 0; !m_whole && read < most;) {
         RecordBatch batch = m_reader->readNew(m_entry.id, m_cursor, chunks);
         m_whole = batch.empty();

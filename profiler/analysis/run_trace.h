@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "engine/base/run_facts.h"
@@ -23,9 +24,10 @@ public:
     RunTrace(RunEntry entry, std::vector<LaneInfo> lanes, std::vector<RangeName> rangeNames, RecordBatch records);
 
     /// Appends what was recorded since; true when anything changed. Cheap when nothing did. Addresses of the vectors
-    /// stay, their elements move. Reads no records until the trace is whole.
-    bool refresh();
-    /// False while records that the file had at first are still to be brought by append().
+    /// stay, their elements move. Reads no records until the trace is whole, and about `most` of them, so that it
+    /// returns soon: where there are more, the trace is whole again when append() has brought them.
+    bool refresh(std::size_t most = std::numeric_limits<std::size_t>::max());
+    /// False while records that the file has are still to be brought by append().
     bool isWhole() const { return m_whole; }
     const ReadCursor& cursor() const { return m_cursor; }
     /// Makes room for so many records, so that bringing them moves none.

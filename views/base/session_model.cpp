@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "views/base/session_model.h"
 
+#include <QFileInfo>
+#include <QThreadPool>
 #include <algorithm>
 #include <atomic>
 #include <utility>
@@ -14,10 +16,11 @@ namespace {
 /// A writer that is killed commits nothing, so the file looks unchanged: look at the run's state now and then.
 constexpr int kPollsBetweenStateChecks = 10;
 
-/// Reading this many takes some ten milliseconds, so that sessions of that size are there at once.
-constexpr std::size_t kReadAtOnce = 250'000;
+/// Reading this many takes some milliseconds, so that the UI thread may do it: runs of that size are there at once.
+constexpr std::size_t kReadAtOnce = 16'384;
 /// Chunks of a part: 131,072 records, which views take in within a frame.
 constexpr int kChunksOfAPart = 32;
+constexpr std::size_t kRecordsOfAPart = kChunksOfAPart * std::size_t{4096};
 /// Between two looks at whether a trace is still lent.
 constexpr int kLentMilliseconds = 5;
 
@@ -26,6 +29,12 @@ bool sameStanding(const RunEntry& a, const RunEntry& b) {
 }
 
 bool isRunning(const RunEntry& run) { return run.state == RunState::Running; }
+
+/// As RecordCounts counts them.
+std::int64_t recordsIn(const RunTrace& trace) {
+    return static_cast<std::int64_t>(trace.spans().size() + trace.selections().size() + trace.predictions().size() +
+                                     trace.residency().size() + trace.transfers().size());
+}
 
 }  // namespace
 
@@ -53,7 +62,25 @@ struct SessionModel::Held {
     std::atomic<int> readers = 0;
 };
 
-SessionModel::SessionModel(QObject* parent) : QObject(parent), m_readAtOnce(kReadAtOnce) {
+/// A session that was opened and is not shown yet: with a part of its newest run. Made on any thread, taken by the
+/// UI's.
+struct SessionModel::Opened {
+    Opened(const QString& file, std::size_t most)
+        : reader(std::make_unique<SessionReader>(std::filesystem::path(file.toStdString()))),
+          version(reader->dataVersion()),
+          runs(reader->runs()) {
+        if (runs.empty()) return;
+        newest = std::make_shared<Held>(*reader, runs.back().id, most);
+        if (!newest->trace.isWhole()) newest->trace.reserve(reader->recordCounts(runs.back().id));
+    }
+
+    std::unique_ptr<SessionReader> reader;
+    std::int64_t version;
+    std::vector<RunEntry> runs;
+    std::shared_ptr<Held> newest;
+};
+
+SessionModel::SessionModel(QObject* parent) : QObject(parent), m_readAtOnce(kReadAtOnce), m_readFirst(kRecordsOfAPart) {
     connect(&m_timer, &QTimer::timeout, this, &SessionModel::poll);
     m_takeAgain.setSingleShot(true);
     m_takeAgain.setInterval(kLentMilliseconds);
@@ -63,21 +90,45 @@ SessionModel::SessionModel(QObject* parent) : QObject(parent), m_readAtOnce(kRea
 SessionModel::~SessionModel() = default;
 
 void SessionModel::open(const QString& file) {
-    auto reader = std::make_unique<SessionReader>(std::filesystem::path(file.toStdString()));
-    const std::int64_t version = reader->dataVersion();
-    std::vector<RunEntry> runs = reader->runs();
-    std::optional<RunId> newest;
-    std::shared_ptr<Held> held;
-    if (!runs.empty()) {
-        newest = runs.back().id;
-        held = std::make_shared<Held>(*reader, *newest, m_readAtOnce);
+    Opened opened(file, m_readAtOnce);
+    if (m_opening) m_opening->cancel();
+    take(std::move(opened));
+}
+
+BackgroundJob& SessionModel::opening() {
+    if (m_opening) return *m_opening;
+    m_opening = std::make_unique<BackgroundJob>();
+    connect(m_opening.get(), &BackgroundJob::ended, this, [this](const QString& failure, bool cancelled) {
+        if (!cancelled && failure.isEmpty()) return;  // it was taken
+        const QString file = std::exchange(m_asked, {});
+        if (!cancelled) emit openingFailed(file, failure);
+    });
+    return *m_opening;
+}
+
+void SessionModel::openInBackground(const QString& file) {
+    m_asked = file;
+    opening().start([this, file, most = m_readFirst](const JobControl& control) -> BackgroundJob::Taker {
+        control.at(tr("Opening %1…").arg(QFileInfo(file).fileName()));
+        const auto read = std::make_shared<Opened>(file, most);
+        return [this, file, read] {
+            m_asked.clear();
+            take(std::move(*read));
+            emit opened(file);
+        };
+    });
+}
+
+/// Shows another session in the place of the one that was open.
+void SessionModel::take(Opened opened) {
+    letGo();
+    m_reader = std::move(opened.reader);
+    m_runs = std::move(opened.runs);
+    if (opened.newest) {
+        m_current = m_runs.back().id;
+        keep(*m_current, std::move(opened.newest));
     }
-    forgetTraces();  // before the reader that they read from
-    m_reader = std::move(reader);
-    m_runs = std::move(runs);
-    m_current = newest;
-    if (held) keep(*newest, std::move(held));
-    m_dataVersion = version;
+    m_dataVersion = opened.version;
     m_quietPolls = 0;
     m_lastFailure.clear();
     emit sessionChanged();
@@ -86,15 +137,30 @@ void SessionModel::open(const QString& file) {
 }
 
 void SessionModel::close() {
+    if (m_opening) m_opening->cancel();
     if (!m_reader) return;
-    forgetTraces();
-    m_runs.clear();
-    m_current.reset();
-    m_reader.reset();
-    m_dataVersion = -1;
+    letGo();
     emit sessionChanged();
     emit runsChanged();
     emit currentRunChanged();
+}
+
+/// Leaves the session. A long run's memory takes a tenth of a second to be given back, and closing a file may write its
+/// log: both are done off the UI thread.
+void SessionModel::letGo() {
+    m_toRead.clear();
+    if (m_reading) m_reading->cancel();
+    m_takeAgain.stop();
+    m_waiting.reset();
+    m_runs.clear();
+    m_current.reset();
+    m_dataVersion = -1;
+    if (!m_reader) return;
+    QThreadPool::globalInstance()->start(
+        [reader = std::shared_ptr<SessionReader>(std::move(m_reader)), traces = std::exchange(m_traces, {})]() mutable {
+            traces.clear();  // before the reader that they read from
+            reader.reset();
+        });
 }
 
 QString SessionModel::file() const { return m_reader ? QString::fromStdString(m_reader->file().string()) : QString(); }
@@ -159,9 +225,8 @@ void SessionModel::poll() {
                 m_dataVersion = -1;  // the next look brings what this one leaves
                 continue;
             }
-            bool changed = false;
-            while (held->trace.refresh())
-                changed = true;
+            const bool changed = held->trace.refresh(kReadAtOnce);
+            bringTheRest(RunId(id), *held);
             if (m_current && id == m_current->value()) grown = changed;
         }
         m_lastFailure.clear();
@@ -182,21 +247,16 @@ SessionModel::Held& SessionModel::load(RunId run) {
     return *m_traces.at(run.value());
 }
 
-/// Takes a trace in, and begins to read what it does not hold yet.
 void SessionModel::keep(RunId run, std::shared_ptr<Held> held) {
-    const bool whole = held->trace.isWhole();
-    m_traces.emplace(run.value(), std::move(held));
-    if (whole) return;
-    m_toRead.push_back(run);
-    if (m_toRead.size() == 1) readOn();
+    Held& kept = *m_traces.emplace(run.value(), std::move(held)).first->second;
+    bringTheRest(run, kept);
 }
 
-void SessionModel::forgetTraces() {
-    m_toRead.clear();
-    if (m_reading) m_reading->cancel();
-    m_takeAgain.stop();
-    m_waiting.reset();
-    m_traces.clear();  // before the reader that they read from
+/// Has what a trace does not hold yet read off the UI thread.
+void SessionModel::bringTheRest(RunId run, const Held& held) {
+    if (held.trace.isWhole() || std::ranges::find(m_toRead, run) != m_toRead.end()) return;
+    m_toRead.push_back(run);
+    if (m_toRead.size() == 1) readOn();
 }
 
 /// Begins with the first of the runs that are to be read.
@@ -211,9 +271,10 @@ void SessionModel::readOn() {
         });
     }
     const RunId run = m_toRead.front();
-    m_recordsRead = 0;
+    const RunTrace& trace = m_traces.at(run.value())->trace;
+    m_recordsRead = recordsIn(trace);
     m_wanted = 0;
-    readPart(std::make_shared<Part>(Part{m_reader->file(), run, m_traces.at(run.value())->trace.cursor()}));
+    readPart(std::make_shared<Part>(Part{m_reader->file(), run, trace.cursor()}));
 }
 
 void SessionModel::readPart(const std::shared_ptr<Part>& part) {
@@ -242,9 +303,9 @@ void SessionModel::take(std::shared_ptr<Part> part) {
         trace.reserve(part->counts);
     }
     RecordBatch batch = std::exchange(part->batch, {});
-    m_recordsRead += static_cast<std::int64_t>(batch.size());
     if (batch.empty()) return endReading(part->run);
     trace.append(std::move(batch), part->cursor);
+    m_recordsRead = recordsIn(trace);
     readPart(part);  // the next one, while the views take in this one
     emit dataGrown();
     emit readingChanged();

@@ -13,6 +13,8 @@
 
 #include "engine/base/error.h"
 #include "storage/session_writer.h"
+#include "tests/storage/statement_watch.h"
+#include "views/base/background_job.h"
 
 namespace expertscope {
 namespace {
@@ -153,6 +155,107 @@ TEST_F(SessionModelTest, LendsATraceBeyondItsSession) {
     EXPECT_EQ(lent->entry().description.policy, "on-demand");
 }
 
+/// What openInBackground() tells.
+class OpeningTest : public SessionModelTest {
+protected:
+    OpeningTest() {
+        QObject::connect(&model, &SessionModel::opened, [this](const QString& name) { told << name; });
+        QObject::connect(&model, &SessionModel::openingFailed,
+                         [this](const QString& name, const QString& why) { told << name + ": " + why; });
+        writer.beginRun(describe("on-demand"));
+        write(1, 2);
+        other = folder.filePath("other.esdb");
+        SessionWriter small(other.toStdString());
+        small.beginRun(describe("resident"));
+        small.commit();
+    }
+    QString other;
+    QStringList told;
+};
+
+TEST_F(OpeningTest, ShowsTheSessionOnceItIsRead) {
+    model.openInBackground(file);
+    EXPECT_TRUE(model.isOpening());
+    EXPECT_FALSE(model.isOpen());
+    EXPECT_EQ(sessions, 0);
+    model.opening().wait();
+    EXPECT_FALSE(model.isOpening());
+    EXPECT_EQ(model.file(), file);
+    EXPECT_EQ(told, QStringList{file});
+    EXPECT_EQ(sessions, 1);
+    EXPECT_EQ(model.trace()->spans().size(), 1U);
+    write(3, 4);
+    model.poll();
+    EXPECT_EQ(model.trace()->spans().size(), 2U) << "it is followed";
+}
+
+TEST_F(OpeningTest, KeepsTheOpenSessionUntilTheOtherIsThereAndWhereItCannotBeOpened) {
+    model.open(file);
+    model.openInBackground(folder.filePath("none.esdb"));
+    write(3, 4);
+    model.poll();
+    EXPECT_EQ(model.trace()->spans().size(), 2U);
+    model.opening().wait();
+    EXPECT_EQ(model.file(), file);
+    EXPECT_EQ(sessions, 1);
+    ASSERT_EQ(told.size(), 1);
+    EXPECT_TRUE(told.front().contains("There is no session file")) << told.front().toStdString();
+    EXPECT_FALSE(model.isOpening());
+}
+
+TEST_F(OpeningTest, TheOneThatIsAskedForLastIsOpened) {
+    for (int i = 0; i < 5; ++i) {
+        model.openInBackground(file);
+        model.openInBackground(other);
+    }
+    model.opening().wait();
+    EXPECT_EQ(model.file(), other);
+    EXPECT_EQ(told, QStringList{other});
+    EXPECT_EQ(sessions, 1);
+    model.openInBackground(other);
+    model.open(file);
+    model.opening().wait();
+    EXPECT_EQ(model.file(), file);
+    EXPECT_EQ(told.size(), 1);
+}
+
+TEST_F(OpeningTest, EndsWhenTheSessionIsClosedAndWhenItIsCancelled) {
+    model.open(file);
+    model.openInBackground(other);
+    model.close();
+    EXPECT_FALSE(model.isOpening());
+    model.opening().wait();
+    EXPECT_FALSE(model.isOpen());
+    model.openInBackground(file);
+    model.opening().cancel();
+    EXPECT_FALSE(model.isOpening());
+    model.opening().wait();
+    EXPECT_FALSE(model.isOpen());
+    EXPECT_TRUE(told.isEmpty());
+    model.openInBackground(file);
+    model.opening().wait();
+    EXPECT_EQ(model.file(), file);
+}
+
+TEST_F(OpeningTest, MayBeLeftHalfWay) {
+    for (int i = 0; i < 20; ++i) {
+        SessionModel left;
+        left.openInBackground(i % 2 == 0 ? file : other);
+        if (i % 4 == 1) left.opening().wait();
+    }
+}
+
+TEST_F(OpeningTest, OpensAnotherFromWithinTheNewsOfTheFirst) {
+    QObject::connect(&model, &SessionModel::sessionChanged, &model, [this] {
+        if (model.file() == file) model.openInBackground(other);
+    });
+    model.openInBackground(file);
+    model.opening().wait();
+    EXPECT_EQ(model.file(), other);
+    EXPECT_EQ(told, (QStringList{file, other}));
+    EXPECT_FALSE(model.isOpening());
+}
+
 /// More spans than are read at once where little is.
 class LongRunTest : public SessionModelTest {
 protected:
@@ -256,6 +359,66 @@ TEST_F(LongRunTest, EveryRunThatIsAskedForIsRead) {
     model.finishReading();
     EXPECT_EQ(first->spans().size(), std::size_t{kSpans});
     EXPECT_EQ(model.trace()->spans().size(), 100'000U);
+}
+
+TEST_F(LongRunTest, LeavesNoRecordsOfAFileToTheThreadThatOpensItInTheBackground) {
+    model.setReadAtOnce(50'000);
+    const StatementWatch watch;
+    model.openInBackground(file);
+    model.opening().wait();
+    EXPECT_FALSE(model.trace()->isWhole());
+    EXPECT_GE(model.trace()->spans().size(), 50'000U);
+    model.finishReading();
+    model.poll();
+    EXPECT_TRUE(isInOrder());
+    EXPECT_EQ(model.trace()->spans().size(), std::size_t{kSpans});
+    EXPECT_EQ(watch.rows(std::this_thread::get_id(), "data FROM chunk"), 0);
+    EXPECT_GT(watch.rows("data FROM chunk"), 0);
+    model.open(file);
+    EXPECT_GT(watch.rows(std::this_thread::get_id(), "data FROM chunk"), 0) << "as it is seen where it is";
+}
+
+TEST_F(LongRunTest, ReadsByAndByWhatManyRecordsCameWhileItWasShown) {
+    model.open(file);
+    model.finishReading();
+    model.poll();
+    std::vector<SpanRecord> more;
+    for (int i = kSpans; i < 2 * kSpans; ++i)
+        more.push_back(span(i, i + 1));
+    writer.append(std::span<const SpanRecord>(more));
+    writer.commit();
+    model.poll();
+    EXPECT_TRUE(model.reading());
+    EXPECT_LT(model.trace()->spans().size(), std::size_t{2 * kSpans});
+    EXPECT_LT(model.readShare(), 1);
+    model.poll();
+    model.finishReading();
+    EXPECT_TRUE(model.trace()->isWhole());
+    EXPECT_EQ(model.trace()->spans().size(), std::size_t{2 * kSpans});
+    EXPECT_TRUE(isInOrder());
+}
+
+TEST_F(LongRunTest, AnotherMayBeOpenedInTheBackgroundWhileItIsRead) {
+    const auto small = folder.filePath("other.esdb");
+    {
+        SessionWriter other(small.toStdString());
+        other.beginRun(describe("resident"));
+        other.commit();
+    }
+    for (int i = 0; i < 10; ++i) {
+        model.openInBackground(i % 2 == 0 ? file : small);
+        model.opening().wait();
+        EXPECT_EQ(model.reading(), i % 2 == 0);
+    }
+    EXPECT_EQ(model.trace()->entry().description.policy, "resident");
+    model.openInBackground(file);
+    model.opening().wait();
+    model.openInBackground(small);
+    model.finishReading();  // of the first, while the second is opened
+    model.opening().wait();
+    EXPECT_FALSE(model.reading());
+    EXPECT_EQ(model.file(), small);
+    EXPECT_TRUE(model.trace()->spans().empty());
 }
 
 TEST_F(SessionModelTest, ClosesCleanly) {
