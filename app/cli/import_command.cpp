@@ -50,11 +50,7 @@ void printImported(const ImportArguments& arguments, const ImportFormat& format,
                                  summary.accesses);
     if (summary.spans > 0) std::cout << fmt::format(", {} spans", summary.spans);
     std::cout << '\n';
-    if (imported.excludedRows > 0)
-        std::cout << fmt::format(
-            "{} rows excluded: {} tokens that look like an engine's warm-up (--keep-warmup keeps "
-            "them).\n",
-            imported.excludedRows, imported.excludedTokens);
+    if (imported.excludedRows > 0) std::cout << fmt::format("{} (--keep-warmup keeps them).\n", excludedText(imported));
     for (const std::string& note : imported.notes)
         std::cout << note << '\n';
 }
@@ -62,14 +58,8 @@ void printImported(const ImportArguments& arguments, const ImportFormat& format,
 int import(const ImportArguments& arguments) {
     const ImportFormat& format = importFormat(arguments.format, arguments.in);
     ImportOptions options = arguments.options;
-    if (!arguments.expertBytes.empty()) {
-        const SizeSpec size = parseSize(arguments.expertBytes, "--expert-bytes");
-        if (size.share || size.bytes.count() == 0)
-            throw UsageError(fmt::format("--expert-bytes {} is no size of one expert: give bytes, such as 6.75MiB.",
-                                         arguments.expertBytes));
-        options.expertBytes = size.bytes;
-    }
-    const ImportedRun imported = format.import(arguments.in, arguments.out, options);
+    options.expertBytes = expertBytesOf(arguments.expertBytes, "--expert-bytes");
+    const ImportedRun imported = importFile(format, arguments.in, arguments.out, options);
     if (arguments.json)
         printJson(importJson(arguments, format, imported));
     else

@@ -61,10 +61,11 @@ std::string asyncKey(const json& event, bool nestable) {
 
 class ChromeEvents {
 public:
-    explicit ChromeEvents(const std::filesystem::path& file) : m_file(file) {}
+    ChromeEvents(const std::filesystem::path& file, const ImportOptions& options)
+        : m_file(file), m_options(options), m_timeline(options) {}
 
     void take(const json& event, std::int64_t number);
-    ImportedRun write(const std::filesystem::path& session, const JsonRest& rest, const ImportOptions& options);
+    ImportedRun write(const std::filesystem::path& session, const JsonRest& rest);
 
 private:
     struct Open {
@@ -92,6 +93,7 @@ private:
     void shiftTo(const json& rest);
 
     std::filesystem::path m_file;
+    const ImportOptions& m_options;
     std::int64_t m_number = 0;
     TimelineBuilder m_timeline;
     std::map<std::string, std::vector<Open>> m_open;  ///< by thread, or by category and id
@@ -274,8 +276,7 @@ void ChromeEvents::shiftTo(const json& rest) {
     if (bases != other->end() && bases->is_object() && !bases->empty()) m_start = moment(*bases->begin());
 }
 
-ImportedRun ChromeEvents::write(const std::filesystem::path& session, const JsonRest& rest,
-                                const ImportOptions& options) {
+ImportedRun ChromeEvents::write(const std::filesystem::path& session, const JsonRest& rest) {
     pairHalves();
     if (m_timeline.size() == 0)
         throw BadInputError(fmt::format("{} holds no event with a time: import another trace.", m_file.string()));
@@ -299,7 +300,7 @@ ImportedRun ChromeEvents::write(const std::filesystem::path& session, const Json
         notes.push_back(fmt::format(
             "{} events that are no ranges (counters, flows, samples, objects) were left out: {}.", passedOver, phases));
     RunDescription run;
-    run.model.name = options.modelName.empty() ? m_file.stem().string() : options.modelName;
+    run.model.name = m_options.modelName.empty() ? m_file.stem().string() : m_options.modelName;
     run.model.path = m_file.string();
     run.start = m_start;
     m_timeline.shift(m_start);
@@ -317,10 +318,10 @@ bool isChromeTrace(const FileHead& head) {
 
 ImportedRun importChrome(const std::filesystem::path& file, const std::filesystem::path& session,
                          const ImportOptions& options) {
-    ChromeEvents events(file);
+    ChromeEvents events(file, options);
     const JsonRest rest =
         eachJsonElement(file, "traceEvents", [&](json& event, std::int64_t number) { events.take(event, number); });
-    return events.write(session, rest, options);
+    return events.write(session, rest);
 }
 
 }  // namespace expertscope

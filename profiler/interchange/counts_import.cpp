@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "profiler/interchange/import_pulse.h"
 #include "profiler/interchange/model_options.h"
 #include "storage/session_writer.h"
 
@@ -30,6 +31,7 @@ ImportedRun importCounts(const std::filesystem::path& session, ModelFacts model,
     result.model = completeModel(std::move(model), found, options, result.notes);
     result.rows = static_cast<std::int64_t>(counts.size());
     result.steps = steps;
+    const ImportPulse pulse(options, ImportProgress::Stage::Writing, result.rows);
     SessionWriter writer(session);
     RunDescription run;
     run.model = result.model;

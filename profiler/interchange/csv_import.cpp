@@ -24,7 +24,7 @@ bool isRouteCsv(const FileHead& head) {
 
 ImportedRun importCsv(const std::filesystem::path& file, const std::filesystem::path& session,
                       const ImportOptions& options) {
-    const CsvLayout layout = surveyCsv(file);
+    const CsvLayout layout = surveyCsv(file, options);
     return importRouting([&] { return std::make_unique<CsvRouteRows>(file, layout); }, session, options);
 }
 

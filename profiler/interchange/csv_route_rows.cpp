@@ -11,6 +11,7 @@
 #include <fmt/ranges.h>
 
 #include "engine/base/error.h"
+#include "profiler/interchange/import_pulse.h"
 #include "profiler/interchange/inflated_input.h"
 
 namespace expertscope {
@@ -229,14 +230,16 @@ bool CsvRouteReader::next(RouteRow& row) {
     return true;
 }
 
-CsvLayout surveyCsv(const std::filesystem::path& file) {
+CsvLayout surveyCsv(const std::filesystem::path& file, const ImportOptions& options) {
     CsvRouteReader reader(file);
     CsvLayout layout;
     const bool steps = reader.columns().step >= 0;
     std::vector<std::int32_t> firstToken;  ///< [step]
     RouteRow row, last;
     bool any = false;
+    ImportPulse pulse(options, ImportProgress::Stage::Reading);
     while (reader.next(row)) {
+        pulse.beat();
         const auto key = [&](const RouteRow& r) {
             const bool prompt = !steps && r.phase == Phase::Prefill;
             return std::tuple(r.turn, steps ? r.step : static_cast<std::int32_t>(r.phase),

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "profiler/interchange/imported_run.h"
 #include "profiler/interchange/route_rows.h"
 
 namespace expertscope {
@@ -61,8 +62,8 @@ struct CsvLayout {
     std::vector<bool> manyTokens;  ///< [step] whether several tokens ran in it; empty without a column for steps
 };
 
-/// Throws BadInputError at the first faulty line.
-CsvLayout surveyCsv(const std::filesystem::path& file);
+/// Tells `options.progress`. Throws BadInputError at the first faulty line.
+CsvLayout surveyCsv(const std::filesystem::path& file, const ImportOptions& options = {});
 
 /// The rows of a table, a forward step's together.
 class CsvRouteRows : public RouteRowSource {

@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "engine/base/error.h"
+#include "engine/base/units.h"
 #include "profiler/interchange/chrome_import.h"
 #include "profiler/interchange/csv_import.h"
 #include "profiler/interchange/imatrix_import.h"
@@ -65,6 +66,27 @@ const ImportFormat& importFormat(std::string_view name, const std::filesystem::p
         throw BadInputError(fmt::format("{} begins like no format that can be imported ({}): name it with --format.",
                                         file.string(), importFormatNames()));
     return *detected;
+}
+
+ImportedRun importFile(const ImportFormat& format, const std::filesystem::path& file,
+                       const std::filesystem::path& session, const ImportOptions& options) {
+    std::error_code unknown;
+    const bool isNew = !std::filesystem::exists(session, unknown) && !unknown;
+    try {
+        return format.import(file, session, options);
+    } catch (...) {
+        for (const char* ending : {"", "-wal", "-shm"})
+            if (isNew) std::filesystem::remove(session.string() + ending, unknown);
+        throw;
+    }
+}
+
+Bytes expertBytesOf(const std::string& text, std::string_view what) {
+    if (text.empty()) return {};
+    const SizeSpec size = parseSize(text, what);
+    if (size.share || size.bytes.count() == 0)
+        throw UsageError(fmt::format("{} {} is no size of one expert: give bytes, such as 6.75MiB.", what, text));
+    return size.bytes;
 }
 
 }  // namespace expertscope

@@ -35,4 +35,12 @@ std::string importFormatNames();
 /// BadInputError where the file is missing or no format recognises it.
 const ImportFormat& importFormat(std::string_view name, const std::filesystem::path& file);
 
+/// Imports a file as a run of a session, made where there is none and taken away again where the import fails or is
+/// ended; a run that was begun in a session that was there stays as a failed one.
+ImportedRun importFile(const ImportFormat& format, const std::filesystem::path& file,
+                       const std::filesystem::path& session, const ImportOptions& options);
+/// The size of one expert that `text` says, such as 6.75MiB; none where it is empty. Throws UsageError naming `what`
+/// where it is no size.
+Bytes expertBytesOf(const std::string& text, std::string_view what);
+
 }  // namespace expertscope

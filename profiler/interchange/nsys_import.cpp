@@ -37,10 +37,11 @@ std::string select(const ForeignDatabase& database, const std::string& table,
 
 class NsysEvents {
 public:
-    explicit NsysEvents(const std::filesystem::path& file) : m_database(file) {}
+    NsysEvents(const std::filesystem::path& file, const ImportOptions& options)
+        : m_database(file), m_options(options), m_timeline(options) {}
 
     void read();
-    ImportedRun write(const std::filesystem::path& session, const ImportOptions& options);
+    ImportedRun write(const std::filesystem::path& session);
 
 private:
     [[noreturn]] void refuse(const std::string& table, std::int64_t row, const std::string& what) const {
@@ -67,6 +68,7 @@ private:
     static void takePayload(const ForeignRows& row, int first, SpanRecord& span);
 
     ForeignDatabase m_database;
+    const ImportOptions& m_options;
     TimelineBuilder m_timeline;
     std::unordered_map<std::int64_t, std::string> m_texts;
     std::map<std::int64_t, std::string> m_threadNames;                          ///< by globalTid
@@ -284,7 +286,7 @@ void NsysEvents::read() {
     readNvtx();
 }
 
-ImportedRun NsysEvents::write(const std::filesystem::path& session, const ImportOptions& options) {
+ImportedRun NsysEvents::write(const std::filesystem::path& session) {
     if (m_timeline.size() == 0)
         throw BadInputError(
             fmt::format("{} holds no kernel, copy, CUDA call or NVTX range: export a report that recorded "
@@ -293,7 +295,7 @@ ImportedRun NsysEvents::write(const std::filesystem::path& session, const Import
     std::vector<std::string> notes;
     if (m_open > 0) notes.push_back(fmt::format("{} NVTX ranges that never ended were left out.", m_open));
     RunDescription run;
-    run.model.name = options.modelName.empty() ? m_database.file().stem().string() : options.modelName;
+    run.model.name = m_options.modelName.empty() ? m_database.file().stem().string() : m_options.modelName;
     run.model.path = m_database.file().string();
     run.start = m_start;
     m_timeline.shift(m_start);
@@ -313,9 +315,9 @@ bool isNsysSqlite(const FileHead& head) {
 
 ImportedRun importNsysSqlite(const std::filesystem::path& file, const std::filesystem::path& session,
                              const ImportOptions& options) {
-    NsysEvents events(file);
+    NsysEvents events(file, options);
     events.read();
-    return events.write(session, options);
+    return events.write(session);
 }
 
 }  // namespace expertscope

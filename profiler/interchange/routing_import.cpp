@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "engine/base/error.h"
+#include "profiler/interchange/import_pulse.h"
 #include "profiler/interchange/model_options.h"
 #include "profiler/interchange/route_step.h"
 #include "profiler/interchange/warm_up.h"
@@ -22,6 +23,7 @@ constexpr std::int64_t kRowsPerCommit = 500'000;
 
 /// What the first reading finds out.
 struct Survey : ModelCounts {
+    std::int64_t rows = 0;
     std::vector<TokenInterval> warmUp;
 };
 
@@ -203,15 +205,17 @@ void RunBuilder::finishRequest() {
 }
 
 /// One reading of all rows; `known` is what the first one found.
-Survey readThrough(RouteRowSource& rows, SessionWriter* writer, const Survey* known, ImportedRun& result) {
+Survey readThrough(RouteRowSource& rows, SessionWriter* writer, const Survey* known, ImportedRun& result,
+                   ImportPulse pulse) {
     RunBuilder builder(rows, writer, known, result);
     RouteRow row;
-    std::int64_t taken = 0;
     while (rows.next(row)) {
         builder.take(row);
-        if (writer && ++taken % kRowsPerCommit == 0) writer->commit();
+        pulse.beat();
+        if (writer && pulse.rows() % kRowsPerCommit == 0) writer->commit();
     }
     Survey survey = builder.finish();
+    survey.rows = pulse.rows();
     if (result.rows == 0 && result.excludedRows == 0) rows.refuse(row.line, "is the last, and no selection was found");
     result.summary.moved = result.summary.demand;
     return survey;
@@ -242,7 +246,8 @@ void tellNotes(SessionWriter& writer, const ImportedRun& result) {
 
 ImportedRun checkRouting(RouteRowSource& rows, const ImportOptions& options) {
     ImportedRun result;
-    const Survey survey = readThrough(rows, nullptr, nullptr, result);
+    const Survey survey =
+        readThrough(rows, nullptr, nullptr, result, ImportPulse(options, ImportProgress::Stage::Reading));
     result.model = completeModel(rows.model(), survey, options, result.notes);
     return result;
 }
@@ -252,7 +257,7 @@ ImportedRun importRouting(const OpenRoutes& open, const std::filesystem::path& s
     Survey survey;
     {
         const std::unique_ptr<RouteRowSource> rows = open();
-        survey = readThrough(*rows, nullptr, nullptr, surveyed);
+        survey = readThrough(*rows, nullptr, nullptr, surveyed, ImportPulse(options, ImportProgress::Stage::Reading));
         result.model = completeModel(rows->model(), survey, options, result.notes);
         if (options.keepWarmUp) survey.warmUp.clear();
         std::int64_t warm = 0;
@@ -262,13 +267,14 @@ ImportedRun importRouting(const OpenRoutes& open, const std::filesystem::path& s
             rows->refuse(1, "begins a file of nothing but warm-up (--keep-warmup takes it as it is)");
     }
     const std::unique_ptr<RouteRowSource> rows = open();
+    const ImportPulse pulse(options, ImportProgress::Stage::Writing, survey.rows);
     SessionWriter writer(session);
     RunDescription run;
     run.model = result.model;
     run.policy = "imported";
     run.record = {.routing = true, .spans = false, .norms = false, .predictions = false};
     result.run = writer.beginRun(run);
-    readThrough(*rows, &writer, &survey, result);
+    readThrough(*rows, &writer, &survey, result, pulse);
     for (std::string& note : rows->notes())
         result.notes.push_back(std::move(note));
     tellNotes(writer, result);

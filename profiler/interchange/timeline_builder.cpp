@@ -13,7 +13,7 @@
 namespace expertscope {
 namespace {
 
-constexpr std::size_t kSpansPerCommit = 500'000;
+constexpr std::size_t kSpansPerCommit = 100'000;
 
 }  // namespace
 
@@ -112,6 +112,7 @@ ImportedRun TimelineBuilder::write(const std::filesystem::path& session, RunDesc
     result.notes = std::move(notes);
     run.policy = "imported";
     run.record = {.routing = false, .spans = true, .norms = false, .predictions = false};
+    ImportPulse written(*m_options, ImportProgress::Stage::Writing, result.rows);
     SessionWriter writer(session);
     result.run = writer.beginRun(run);
     result.model = run.model;
@@ -123,6 +124,7 @@ ImportedRun TimelineBuilder::write(const std::filesystem::path& session, RunDesc
         const std::size_t count = std::min(kSpansPerCommit, m_spans.size() - first);
         writer.append(std::span<const SpanRecord>(m_spans).subspan(first, count));
         writer.commit();
+        written.beat(static_cast<std::int64_t>(count));
     }
     DiagnosticRecord note;
     note.name = "imported";

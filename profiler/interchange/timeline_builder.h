@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "profiler/interchange/imported_run.h"
+#include "profiler/interchange/import_pulse.h"
 
 namespace expertscope {
 
@@ -18,6 +18,10 @@ namespace expertscope {
 /// start, the first lane of the thread whose last event has ended. O(n log n).
 class TimelineBuilder {
 public:
+    /// `options` must outlive it; its progress is told.
+    explicit TimelineBuilder(const ImportOptions& options)
+        : m_options(&options), m_pulse(options, ImportProgress::Stage::Reading) {}
+
     /// A thread, stream or process of the other tool; the same words give the same number.
     std::int32_t track(const std::string& process, const std::string& thread, LaneRole role = LaneRole::Thread);
     void nameProcess(const std::string& process, const std::string& name) { m_processNames[process] = name; }
@@ -28,7 +32,10 @@ public:
     RangeNameId name(const std::string& domain, const std::string& category, const std::string& text,
                      std::uint32_t color = 0);
     /// `span.lane` is a track.
-    void add(const SpanRecord& span) { m_spans.push_back(span); }
+    void add(const SpanRecord& span) {
+        m_spans.push_back(span);
+        m_pulse.beat();
+    }
     std::size_t size() const { return m_spans.size(); }
     /// Moves every event added so far by `time`.
     void shift(Nanoseconds time);
@@ -49,6 +56,8 @@ private:
     void spread(std::vector<LaneInfo>& lanes);
     std::string laneName(const Track& track, std::size_t level) const;
 
+    const ImportOptions* m_options;
+    ImportPulse m_pulse;
     std::map<std::pair<std::string, std::string>, std::int32_t> m_trackOf;
     std::vector<Track> m_tracks;
     std::map<std::string, std::string> m_processNames;
