@@ -15,12 +15,15 @@
 #include "app/desktop/message_bar.h"
 #include "app/desktop/recent_sessions.h"
 #include "app/desktop/run_list_model.h"
+#include "app/desktop/session_import.h"
 #include "app/desktop/start_page.h"
 #include "app/desktop/status_line.h"
 #include "app/desktop/tour.h"
 #include "app/desktop/view_dock.h"
 #include "app/desktop/workspace.h"
 #include "engine/base/error.h"
+#include "views/base/background_job.h"
+#include "views/base/job_strip.h"
 #include "views/base/view.h"
 
 namespace expertscope {
@@ -30,6 +33,7 @@ constexpr QSize kDesigned(1440, 900);
 constexpr int kWideScreen = 1850;
 constexpr int kFollowMs = 80;  // looks at the session 12 times a second
 constexpr int kAwaitSessionMs = 100;
+constexpr int kOpeningPatienceMs = 300;  // most sessions are open by then
 const QString kGeometryKey = "layout/geometry";
 const QString kThemeKey = "theme";
 
@@ -57,6 +61,7 @@ MainWindow::MainWindow(QSettings& settings, const QString& program, const std::v
       m_pages(new QStackedWidget),
       m_start(new StartPage),
       m_messages(new MessageBar),
+      m_import(new SessionImport(this)),
       m_theme(theme) {
     setObjectName("mainWindow");
     setAcceptDrops(true);
@@ -73,6 +78,7 @@ MainWindow::MainWindow(QSettings& settings, const QString& program, const std::v
     connect(m_tour, &Tour::ended, this, &MainWindow::showPage);
     connectSession();
     connectLauncher();
+    connectImport();
     restoreGeometry(settings.value(kGeometryKey).toByteArray());
     m_workspace->restoreLayout(settings);
     setTheme(settings.value(kThemeKey).isNull()    ? theme
@@ -87,6 +93,8 @@ MainWindow::MainWindow(QSettings& settings, const QString& program, const std::v
 MainWindow::~MainWindow() {
     // The launcher and the models are members: what they tell while they go must not reach a half-gone window.
     m_launcher.disconnect(this);
+    m_import->disconnect(this);
+    m_import->job().disconnect(this);
     m_session.disconnect(this);
     m_selection.disconnect(this);
     // Views hold references to the models, which go before Qt deletes the window's children.
@@ -106,6 +114,8 @@ void MainWindow::buildCentre(const std::vector<ViewEntry>& views) {
     layout->setContentsMargins(0, 0, 0, 0);
     layout->setSpacing(0);
     layout->addWidget(m_messages);
+    layout->addWidget(m_importStrip = new JobStrip(m_import->job()));
+    layout->addWidget(m_openingStrip = new JobStrip(m_session.opening()));
     layout->addWidget(m_pages, 1);
     setCentralWidget(centre);
     connect(m_start, &StartPage::profileBundled, this, &MainWindow::profileBundled);
@@ -123,6 +133,15 @@ void MainWindow::connectSession() {
         enableCommands();
     });
     connect(&m_session, &SessionModel::failed, this, &MainWindow::tell);
+    connect(&m_session, &SessionModel::opened, this, &MainWindow::opened);
+    connect(&m_session, &SessionModel::openingFailed, this, &MainWindow::notOpened);
+    m_openingStrip->setPatience(kOpeningPatienceMs);
+    for (JobStrip* strip : {m_importStrip, m_openingStrip})
+        strip->setContentsMargins(8, 4, 8, 4);
+    connect(&m_session.opening(), &BackgroundJob::ended, this, [this] {
+        m_openingStrip->forget();
+        showPage();
+    });
     connect(m_runs, &QAbstractItemModel::modelReset, this, &MainWindow::fillRunChooser);
     connect(&m_session, &SessionModel::currentRunChanged, this, &MainWindow::fillRunChooser);
     connect(&m_selection, &SelectionModel::changed, this, [this] {
@@ -147,23 +166,32 @@ void MainWindow::connectLauncher() {
     connect(&m_awaitSession, &QTimer::timeout, this, &MainWindow::openRecorded);
 }
 
-bool MainWindow::openSession(const QString& file) {
-    try {
-        m_session.open(file);
-    } catch (const Error& error) {
-        tell(QString::fromUtf8(error.what()));
-        return false;
-    }
-    RecentSessions(m_settings).add(file);
+void MainWindow::openSession(const QString& file) {
     m_messages->hide();
-    return true;
+    m_session.openInBackground(file);
+}
+
+void MainWindow::opened(const QString& file) {
+    RecentSessions(m_settings).add(file);
+    if (file == m_launcher.job().session) m_awaitSession.stop();
+}
+
+void MainWindow::notOpened(const QString& file, const QString& sentence) {
+    // Half-made: looked at again in a moment. endJob() opens it for the last time, and then is told what is wrong.
+    if (m_awaitSession.isActive() && file == m_launcher.job().session) return;
+    if (!QFileInfo(file).isFile() || isSessionFile(file)) return tell(sentence);
+    m_messages->tell(MessageBar::Kind::Problem, sentence, "Import it…", [this, file] { showImportDialog(file); });
 }
 
 void MainWindow::startJob(const ProfileJob& job) {
     if (m_launcher.isRunning())
         return tell("A run is going on: stop it, or wait until it has ended, then start the next.");
     m_messages->hide();
-    if (m_session.file() != job.session) m_session.close();
+    if (m_session.file() == job.session) {
+        m_session.opening().cancel();
+    } else {
+        m_session.close();
+    }
     m_awaitSession.start();
     m_status->showIdle("Starting the run…");
     m_launcher.start(job);
@@ -178,14 +206,7 @@ void MainWindow::openRecorded() {
         m_awaitSession.stop();
         return m_session.poll();
     }
-    if (!QFileInfo::exists(file)) return;
-    try {
-        m_session.open(file);
-        RecentSessions(m_settings).add(file);
-        m_awaitSession.stop();
-    } catch (const Error&) {
-        // Half-made: looked at again in a moment. endJob() opens it for the last time and tells what is wrong.
-    }
+    if (!m_session.isOpening() && QFileInfo::exists(file)) m_session.openInBackground(file);
 }
 
 void MainWindow::endJob(JobEnd end, const QString& sentence) {
@@ -208,7 +229,9 @@ void MainWindow::endJob(JobEnd end, const QString& sentence) {
 bool MainWindow::showsStartPage() const { return m_pages->currentWidget() == m_start; }
 
 void MainWindow::showPage() {
-    const bool work = m_session.isOpen() || m_launcher.isRunning() || m_tour->page() >= 0;
+    // While a session is being opened, the page that it is opened from stays.
+    const bool work = m_session.isOpen() || m_launcher.isRunning() || m_tour->page() >= 0 ||
+                      (m_session.isOpening() && !showsStartPage());
     if (!work) m_start->setRecent(RecentSessions(m_settings).files());
     m_pages->setCurrentWidget(work ? static_cast<QWidget*>(m_workspace) : m_start);
     if (m_chips != nullptr) findChild<QWidget*>("mainToolBar")->setVisible(work);
@@ -259,7 +282,7 @@ void MainWindow::dropEvent(QDropEvent* event) {
     const QString file = fileOf(*event->mimeData());
     if (file.isEmpty()) return;
     event->acceptProposedAction();
-    openSession(file);
+    takeFile(file);
 }
 
 void MainWindow::closeEvent(QCloseEvent* event) {

@@ -18,9 +18,13 @@ class QStackedWidget;
 
 namespace expertscope {
 
+class JobStrip;
 class MessageBar;
+struct ImportOutcome;
+struct ImportRequest;
 class RunListModel;
 class SelectionChips;
+class SessionImport;
 class StartPage;
 class StatusLine;
 class Tour;
@@ -34,8 +38,13 @@ public:
     MainWindow(QSettings& settings, const QString& program, const std::vector<ViewEntry>& views, Theme::Mode theme);
     ~MainWindow() override;
 
-    /// Opens a session file; a failure is told in the message bar and changes nothing else.
-    bool openSession(const QString& file);
+    /// Opens a session file, which is read off the UI thread; a failure is told in the message bar and changes nothing
+    /// else.
+    void openSession(const QString& file);
+    /// Opens a session, or offers to import another tool's file.
+    void takeFile(const QString& file);
+    /// Imports another tool's file off the UI thread, and shows the session that it became.
+    void startImport(const ImportRequest& request);
     /// Starts a job and follows its session as soon as there is one.
     void startJob(const ProfileJob& job);
 
@@ -45,6 +54,7 @@ public:
     Workspace& workspace() { return *m_workspace; }
     MessageBar& messages() { return *m_messages; }
     RunLauncher& launcher() { return m_launcher; }
+    SessionImport& import() { return *m_import; }
     Theme::Mode theme() const { return m_theme; }
     bool showsStartPage() const;
 
@@ -62,9 +72,16 @@ private:
     void showTitle();
     void fillRunChooser();
     void tell(const QString& sentence);
+    void opened(const QString& file);
+    void notOpened(const QString& file, const QString& sentence);
     void openRecorded();
     void endJob(JobEnd end, const QString& sentence);
     void setTheme(Theme::Mode mode);
+    // window_import.cpp
+    void connectImport();
+    void askForImport();
+    void showImportDialog(const QString& file);
+    void imported(const ImportOutcome& outcome);
     // window_commands.cpp: how it is asked to
     void addCommands();
     void addSessionCommands();
@@ -89,6 +106,9 @@ private:
     StartPage* m_start;
     Workspace* m_workspace = nullptr;
     MessageBar* m_messages;
+    SessionImport* m_import;
+    JobStrip* m_importStrip = nullptr;
+    JobStrip* m_openingStrip = nullptr;  ///< shows that a session is being opened, where that takes long
     StatusLine* m_status = nullptr;
     SelectionChips* m_chips = nullptr;
     QComboBox* m_runChooser = nullptr;

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <QFrame>
+#include <functional>
 
 class QLabel;
+class QPushButton;
 
 namespace expertscope {
 
@@ -16,11 +18,15 @@ public:
 
     explicit MessageBar(QWidget* parent = nullptr);
     void tell(Kind kind, const QString& sentence);
+    /// With a button that does something about it, and closes the message.
+    void tell(Kind kind, const QString& sentence, const QString& offer, std::function<void()> accept);
     QString sentence() const;
 
 private:
     QLabel* m_icon;
     QLabel* m_text;
+    QPushButton* m_offer;
+    std::function<void()> m_accept;
 };
 
 }  // namespace expertscope

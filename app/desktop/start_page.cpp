@@ -51,7 +51,8 @@ StartPage::StartPage(QWidget* parent)
         "Generates twelve short texts under three offload policies, about a minute, and shows its experts at work.",
         &StartPage::profileBundled)
         ->setDefault(true);
-    addAction("openSession", "Open a session…", "A recorded run (*.esdb), or drop the file on this window.",
+    addAction("openSession", "Open a session…",
+              "A recorded run (*.esdb). Or drop it on this window; another tool's trace is imported.",
               &StartPage::openSession);
     addAction("takeTour", "Take the tour", "What the window shows and how to read it, in seven short pages.",
               &StartPage::takeTour);

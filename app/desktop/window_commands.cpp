@@ -13,6 +13,7 @@
 #include "app/desktop/profile_dialog.h"
 #include "app/desktop/run_list_model.h"
 #include "app/desktop/selection_chips.h"
+#include "app/desktop/session_import.h"
 #include "app/desktop/shortcut_sheet.h"
 #include "app/desktop/tour.h"
 #include "app/desktop/view_dock.h"
@@ -47,6 +48,7 @@ void MainWindow::addSessionCommands() {
     m_commands->add("run.bundled", "Session", "Profile the bundled model", {}, [this] { profileBundled(); });
     m_commands->add("run.stop", "Session", "■ Stop", {QKeySequence("Ctrl+.")}, [this] { m_launcher.stop(); });
     m_commands->add("session.open", "Session", "Open…", {QKeySequence("Ctrl+O")}, [this] { askForSession(); });
+    m_commands->add("session.import", "Session", "Import…", {QKeySequence("Ctrl+I")}, [this] { askForImport(); });
     m_commands->add("session.close", "Session", "Close session", {QKeySequence("Ctrl+W")},
                     [this] { m_session.close(); });
     m_commands->add("window.quit", "Session", "Quit", {QKeySequence("Ctrl+Q")}, [this] { close(); });
@@ -130,6 +132,7 @@ void MainWindow::buildToolbar() {
     bar->addAction(m_commands->action("run.stop"));
     bar->addSeparator();
     bar->addAction(m_commands->action("session.open"));
+    bar->addAction(m_commands->action("session.import"));
     bar->addSeparator();
     m_runChooser = new QComboBox(bar);
     m_runChooser->setObjectName("runChooser");
@@ -158,6 +161,7 @@ void MainWindow::enableCommands() {
     m_commands->action("run.profile")->setEnabled(!m_launcher.isRunning());
     m_commands->action("run.bundled")->setEnabled(!m_launcher.isRunning());
     m_commands->action("session.close")->setEnabled(open);
+    m_commands->action("session.import")->setEnabled(!m_import->isRunning());
     for (const char* id : {"view.table", "view.export"}) {
         m_commands->action(id)->setEnabled(open && m_workspace->currentView() != nullptr);
     }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What a person waits for when the window opens a session of 10 million spans and 10 million selections: from the click
 // to the first paint, to the first picture of a view, until everything is read; then after clicks that make the
-// inspector count the run anew; and the longest time that the window stood still meanwhile. Not a Google Benchmark: one
-// window, one opening, told in a line a view and a click.
+// inspector count the run anew; and the longest time that the window stood still meanwhile, with the events that took
+// it longer than a frame (numbered as in QEvent::Type). Not a Google Benchmark: one window, one opening, told in a line
+// a view and a click.
 //
 //   es_bench_opening [SESSION [VIEW [RECORDS_READ_AT_ONCE]]]
 //
@@ -16,8 +17,11 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "app/desktop/main_window.h"
 #include "app/desktop/workspace.h"
@@ -81,6 +85,37 @@ void make(const std::string& file) {
     writer.endRun(summary, RunState::Complete);
     writer.close();
 }
+
+/// Tells which events kept the UI thread for longer than a frame.
+class Frames : public QApplication {
+public:
+    using QApplication::QApplication;
+    bool notify(QObject* receiver, QEvent* event) override {
+        if (m_depth > 0) return QApplication::notify(receiver, event);
+        const QByteArray name = QByteArray(receiver->metaObject()->className()) + " " + receiver->objectName().toUtf8();
+        const int type = event->type();
+        QElapsedTimer clock;
+        clock.start();
+        ++m_depth;
+        const bool done = QApplication::notify(receiver, event);
+        --m_depth;
+        const double ms = static_cast<double>(clock.nsecsElapsed()) / 1e6;
+        if (ms > kFrameMs) m_long.emplace_back(ms, name + " " + QByteArray::number(type));
+        return done;
+    }
+    /// Prints what there was since the last time, the longest first.
+    void tell() {
+        std::ranges::sort(m_long, std::greater<>());
+        for (const auto& [ms, what] : m_long)
+            std::printf("    %6.1f ms: %s\n", ms, what.constData());
+        m_long.clear();
+    }
+
+private:
+    static constexpr double kFrameMs = 16;
+    int m_depth = 0;
+    std::vector<std::pair<double, QByteArray>> m_long;
+};
 
 /// Tells whether a view was painted since it was started, and how long the event loop stood still at most.
 class Watch : public QObject {
@@ -147,6 +182,7 @@ void click(MainWindow& window, Watch& watch, const char* what, const Selection& 
     rest();
     watch.beat();
     std::printf("  click on %-22s returned %6.0f ms, longest stillness %5.0f ms\n", what, returned, watch.longestMs());
+    static_cast<Frames*>(qApp)->tell();
     std::fflush(stdout);
 }
 
@@ -183,7 +219,7 @@ void openIn(const QString& view, const QString& file, std::size_t atOnce) {
     while (!watch.painted() && watch.ms() < kPatienceMs)
         QApplication::processEvents();
     const double painted = watch.ms();
-    while (window.session().reading())
+    while (window.session().isOpening() || window.session().reading())
         QApplication::processEvents();
     const double read = watch.ms();
     rest();
@@ -191,8 +227,14 @@ void openIn(const QString& view, const QString& file, std::size_t atOnce) {
     std::printf(
         "%-10s open() %6.0f ms, first paint %6.0f ms, all read %6.0f ms, longest stillness %5.0f ms, %.0f MiB\n",
         view.toUtf8().constData(), opened, painted, read, watch.longestMs(), residentMiB());
+    static_cast<Frames*>(qApp)->tell();
     std::fflush(stdout);
     clickAround(window, watch);
+    window.openSession(file);  // again, which leaves what is there
+    while (window.session().isOpening() || window.session().reading())
+        QApplication::processEvents();
+    std::printf("  opened again:\n");
+    static_cast<Frames*>(qApp)->tell();
 }
 
 }  // namespace
@@ -201,7 +243,7 @@ void openIn(const QString& view, const QString& file, std::size_t atOnce) {
 int main(int argc, char** argv) {
     using namespace expertscope;
     qputenv("QT_QPA_PLATFORM", "offscreen");
-    const QApplication application(argc, argv);
+    Frames application(argc, argv);
     const std::string file =
         argc > 1 ? argv[1] : (std::filesystem::temp_directory_path() / "expertscope-bench-10m.esdb").string();
     if (!std::filesystem::exists(file)) make(file);

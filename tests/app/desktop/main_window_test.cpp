@@ -17,8 +17,10 @@
 
 #include "app/desktop/message_bar.h"
 #include "app/desktop/recent_sessions.h"
+#include "app/desktop/session_import.h"
 #include "app/desktop/view_dock.h"
 #include "app/desktop/workspace.h"
+#include "foreign_file.h"
 #include "session_fixture.h"
 #include "views/base/table_model.h"
 #include "views/base/view.h"
@@ -75,6 +77,11 @@ protected:
         QApplication::setActiveWindow(window.get());
         QApplication::processEvents();
     }
+    /// Opens a session and waits until it is shown, or told why not.
+    bool openSession(const QString& file) {
+        window->openSession(file);
+        return test::waitUntil([this] { return !window->session().isOpening(); }) && window->session().file() == file;
+    }
     /// A script in the place of the program.
     void useProgram(const QByteArray& script) {
         program = folder.filePath("program.sh");
@@ -109,7 +116,7 @@ TEST_F(MainWindowTest, StartsWithThreeThingsToDoAndShowsASessionOnceOneIsOpen) {
     EXPECT_TRUE(window->showsStartPage());
     EXPECT_EQ(window->findChild<QWidget*>("startPage")->findChildren<QAbstractButton*>().size(), 3);
     EXPECT_FALSE(window->findChild<QWidget*>("mainToolBar")->isVisible());
-    ASSERT_TRUE(window->openSession(first));
+    ASSERT_TRUE(openSession(first));
     EXPECT_FALSE(window->showsStartPage());
     EXPECT_TRUE(window->findChild<QWidget*>("mainToolBar")->isVisible());
     window->commands().action("session.close")->trigger();
@@ -118,29 +125,29 @@ TEST_F(MainWindowTest, StartsWithThreeThingsToDoAndShowsASessionOnceOneIsOpen) {
 
 TEST_F(MainWindowTest, OpensASessionThatIsDroppedOnIt) {
     drop(first);
-    EXPECT_EQ(window->session().file(), first);
+    EXPECT_TRUE(test::waitUntil([this] { return window->session().file() == first; }));
     drop(second);
-    EXPECT_EQ(window->session().file(), second);
+    EXPECT_TRUE(test::waitUntil([this] { return window->session().file() == second; }));
 }
 
 TEST_F(MainWindowTest, RemembersOpenedSessionsForTheStartPage) {
-    window->openSession(first);
-    window->openSession(second);
+    openSession(first);
+    openSession(second);
     open();
     auto* list = window->findChild<QListWidget*>("recentSessions");
     ASSERT_EQ(list->count(), 2);
     emit list->itemActivated(list->item(0));
-    EXPECT_EQ(window->session().file(), second);
+    EXPECT_TRUE(test::waitUntil([this] { return window->session().file() == second; }));
 }
 
 TEST_F(MainWindowTest, TellsWhatIsWrongWithAFileAndKeepsTheSessionThatIsOpen) {
-    window->openSession(first);
+    openSession(first);
     const QString bad = folder.filePath("bad.esdb");
     QFile file(bad);
     ASSERT_TRUE(file.open(QIODevice::WriteOnly));
     file.write("this is no session");
     file.close();
-    EXPECT_FALSE(window->openSession(bad));
+    EXPECT_FALSE(openSession(bad));
     EXPECT_TRUE(window->messages().sentence().contains("bad.esdb")) << window->messages().sentence().toStdString();
     EXPECT_EQ(window->session().file(), first);
     EXPECT_FALSE(RecentSessions(settings).files().contains(bad));
@@ -148,18 +155,18 @@ TEST_F(MainWindowTest, TellsWhatIsWrongWithAFileAndKeepsTheSessionThatIsOpen) {
 
 TEST_F(MainWindowTest, TitleNamesSelectionAndSession) {
     EXPECT_EQ(window->windowTitle(), "ExpertScope");
-    window->openSession(first);
+    openSession(first);
     Selection s;
     s.layer = LayerIndex(1);
     s.expert = ExpertId(3);
     window->selection().set(s);
     EXPECT_EQ(window->windowTitle(), "layer 1 · expert 3 — first.esdb — ExpertScope");
-    window->openSession(second);
+    openSession(second);
     EXPECT_EQ(window->windowTitle(), "second.esdb — ExpertScope") << "another session starts with nothing selected";
 }
 
 TEST_F(MainWindowTest, EscapeDropsTheNewestChipAndUndoBringsItBack) {
-    window->openSession(first);
+    openSession(first);
     Selection s;
     s.layer = LayerIndex(1);
     window->selection().set(s);
@@ -173,7 +180,7 @@ TEST_F(MainWindowTest, EscapeDropsTheNewestChipAndUndoBringsItBack) {
 }
 
 TEST_F(MainWindowTest, NumberKeysShowTheViews) {
-    window->openSession(first);
+    openSession(first);
     QTest::keyClick(window.get(), Qt::Key_3);
     EXPECT_EQ(window->workspace().currentView()->view().name(), "timeline");
     EXPECT_TRUE(test::waitUntil([&] { return window->workspace().currentView()->view().isVisible(); }));
@@ -186,7 +193,7 @@ TEST_F(MainWindowTest, NumberKeysShowTheViews) {
 }
 
 TEST_F(MainWindowTest, TShowsTheTableTwinOfTheCurrentViewAndBack) {
-    window->openSession(first);
+    openSession(first);
     window->workspace().showView("experts");
     ViewDock* dock = window->workspace().currentView();
     window->commands().action("view.table")->trigger();
@@ -205,12 +212,12 @@ TEST_F(MainWindowTest, ExportsTheTableTwinWithExactValues) {
 }
 
 TEST_F(MainWindowTest, KeepsItsLayoutUntilItIsReset) {
-    window->openSession(first);
+    openSession(first);
     QDockWidget* runs = window->workspace().panels().front();
     runs->hide();
     window->close();
     open();
-    window->openSession(first);
+    openSession(first);
     runs = window->workspace().panels().front();
     EXPECT_FALSE(runs->isVisible());
     window->commands().action("window.reset")->trigger();
@@ -218,7 +225,7 @@ TEST_F(MainWindowTest, KeepsItsLayoutUntilItIsReset) {
 }
 
 TEST_F(MainWindowTest, StandardLayoutShowsTheTimelineBesideTheOthersWhereThereIsRoom) {
-    window->openSession(first);
+    openSession(first);
     const auto timelineIsVisible = [this] { return window->workspace().views()[2]->view().isVisible(); };
     EXPECT_FALSE(timelineIsVisible());
     window->resize(1900, 1000);
@@ -231,7 +238,7 @@ TEST_F(MainWindowTest, StartsWithTheStandardLayoutWhereTheKeptOneIsDamaged) {
     settings.setValue("layout/workspace", QByteArray("nonsense"));
     settings.setValue("layout/views", QByteArray("nonsense"));
     open();
-    window->openSession(first);
+    openSession(first);
     for (QDockWidget* panel : window->workspace().panels())
         EXPECT_TRUE(panel->isVisible());
     EXPECT_EQ(window->workspace().currentView()->view().name(), "overview");
@@ -276,9 +283,57 @@ TEST_F(MainWindowTest, GoesBackToTheStartPageWhenAJobLeavesNothing) {
     EXPECT_TRUE(window->showsStartPage());
 }
 
+TEST_F(MainWindowTest, OffersToImportAnotherToolsFileThatIsDroppedAndShowsWhatItBecame) {
+    const QString table = folder.filePath("routes.csv");
+    test::writeFile(table, test::routingTable(40, 20));
+    drop(table);
+    auto* start = window->findChild<QPushButton*>("importStart");
+    ASSERT_NE(start, nullptr);
+    ASSERT_TRUE(test::waitUntil([&] { return start->isEnabled(); }));
+    start->click();
+    EXPECT_TRUE(window->import().isRunning());
+    EXPECT_FALSE(window->commands().action("session.import")->isEnabled());
+    ASSERT_TRUE(test::waitUntil([&] { return window->session().file() == folder.filePath("routes.esdb"); }));
+    EXPECT_EQ(window->session().trace()->selections().size(), 40U);
+    EXPECT_TRUE(window->messages().sentence().startsWith("20 rows excluded: 20 tokens"))
+        << window->messages().sentence().toStdString();
+    EXPECT_TRUE(window->commands().action("session.import")->isEnabled());
+
+    auto* offer = window->findChild<QPushButton*>("messageOffer");
+    ASSERT_TRUE(offer->isVisible());
+    offer->click();
+    ASSERT_TRUE(test::waitUntil([&] { return window->session().currentRun() == RunId(2); }));
+    EXPECT_EQ(window->session().trace()->selections().size(), 60U);
+    EXPECT_TRUE(window->messages().sentence().startsWith("Imported as run 2")) << "nothing was left out";
+    EXPECT_FALSE(offer->isVisible());
+}
+
+TEST_F(MainWindowTest, TellsWhatIsWrongWithAnImportAndKeepsTheSessionThatIsOpen) {
+    openSession(first);
+    ImportRequest request;
+    request.file = folder.filePath("routes.csv");
+    request.session = folder.filePath("routes.esdb");
+    test::writeFile(request.file, "token,layer,expert\n0,0,1\n1,0,x\n");
+    window->startImport(request);
+    ASSERT_TRUE(test::waitUntil([&] { return !window->messages().sentence().isEmpty(); }));
+    EXPECT_TRUE(window->messages().sentence().contains("Line 3")) << window->messages().sentence().toStdString();
+    EXPECT_EQ(window->session().file(), first);
+}
+
+TEST_F(MainWindowTest, OffersToImportWhatIsOpenedAndIsNoSession) {
+    const QString table = folder.filePath("routes.csv");
+    test::writeFile(table, test::routingTable(40));
+    EXPECT_FALSE(openSession(table));
+    auto* offer = window->findChild<QPushButton*>("messageOffer");
+    ASSERT_TRUE(test::waitUntil([&] { return offer->isVisible(); }));
+    offer->click();
+    EXPECT_NE(window->findChild<QWidget*>("importDialog"), nullptr);
+    EXPECT_TRUE(window->messages().sentence().isEmpty());
+}
+
 TEST_F(MainWindowTest, RunChooserMakesARunCurrent) {
     test::writeSession(first, "prefetch-all");  // appended: a second run
-    window->openSession(first);
+    openSession(first);
     auto* chooser = window->findChild<QComboBox*>("runChooser");
     ASSERT_EQ(chooser->count(), 2);
     EXPECT_EQ(chooser->currentIndex(), 1) << "the newest run is shown first";

@@ -120,6 +120,30 @@ void writeSession(const QString& file, const std::string& policy) {
     writer.close();
 }
 
+void writeLongSession(const QString& file, int records, const std::string& policy) {
+    SessionWriter writer(file.toStdString());
+    RunDescription run;
+    run.model = smallModel();
+    run.policy = policy;
+    run.start = kStart;
+    writer.beginRun(run);
+    std::vector<SpanRecord> spans;
+    std::vector<SelectionRecord> selections;
+    for (int i = 0; i < records; ++i) {
+        const double from = 0.001 * i;
+        spans.push_back(span(SpanKind::Step, i / 2, from, from + 0.001));
+        SelectionRecord& selection = selections.emplace_back();
+        selection.step = StepIndex(i / 2);
+        selection.token = TokenIndex(i / 2);
+        selection.layer = LayerIndex(i % 2);
+        selection.expert = ExpertId(i % 4);
+    }
+    writer.append(std::span<const SpanRecord>(spans));
+    writer.append(std::span<const SelectionRecord>(selections));
+    writer.endRun({}, RunState::Complete);
+    writer.close();
+}
+
 bool waitUntil(const std::function<bool()>& done, int milliseconds) {
     QElapsedTimer clock;
     clock.start();

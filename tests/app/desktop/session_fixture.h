@@ -18,6 +18,10 @@ ModelFacts smallModel();
 /// weight 1 in both layers; a token that a first step ran or produced misses, the others hit.
 void writeSession(const QString& file, const std::string& policy = "on-demand");
 
+/// Writes a session with one run that goes on under `policy`, of as many spans and selections each: more than are read
+/// at once.
+void writeLongSession(const QString& file, int records, const std::string& policy = "on-demand");
+
 /// Lets events happen until `done` or for `milliseconds`; gives whether it is done.
 bool waitUntil(const std::function<bool()>& done, int milliseconds = 10'000);
 
