@@ -34,13 +34,16 @@ void MatrixChart::draw() {
 void MatrixChart::drawMap() {
     const MatrixMap& matrix = m_source.matrix();
     const Viewport viewport = m_heat->viewport();
-    const int group = matrix.perCell(viewport);
+    const MatrixMap::Group group = matrix.perPixel(viewport);
     ColorScale& scale = *m_heat->scale();
     scale.setRange(matrix.low, matrix.high);
     scale.setMap(matrix.isSigned ? ColorScale::Map::Signed : ColorScale::Map::Sequential);
-    scale.setCaption(m_source.caption(), group > 1 ? tr("farthest of %1 × %1").arg(group) : QString());
+    scale.setCaption(m_source.caption(), group.rows * group.columns > 1
+                                             ? tr("farthest of %1 × %2").arg(group.rows).arg(group.columns)
+                                             : QString());
     scale.setFormat(m_source.scaleText);
     m_heat->map()->setDrawList(matrix.map(viewport, *m_theme));
+    if (m_source.drawBeside) m_source.drawBeside(*m_heat, *m_theme);
     markMap();
 }
 

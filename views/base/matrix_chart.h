@@ -27,6 +27,8 @@ public:
         std::function<std::pair<std::optional<int>, std::optional<int>>(const Selection&)> marked;
         std::function<QString()> caption;          ///< of the colour bar
         std::function<QString(double)> scaleText;  ///< of its numbers
+        /// Draws the strips beside the map, where it has some; may be empty.
+        std::function<void(HeatPlot&, const Theme&)> drawBeside = {};
     };
     MatrixChart(SelectionModel& selection, Source source, QWidget* parent = nullptr);
 

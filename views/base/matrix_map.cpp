@@ -21,24 +21,27 @@ std::optional<MatrixMap::Cell> MatrixMap::cellAt(const QPointF& at) const {
     return Cell{static_cast<int>(at.y()), static_cast<int>(at.x())};
 }
 
-int MatrixMap::perCell(const Viewport& viewport) const {
-    if (viewport.pixels.isEmpty()) return 1;
-    const double x = viewport.range.width() / viewport.pixels.width();
-    const double y = viewport.range.height() / viewport.pixels.height();
-    return std::max(1, static_cast<int>(std::ceil(std::max(x, y))));
+MatrixMap::Group MatrixMap::perPixel(const Viewport& viewport) const {
+    if (viewport.pixels.isEmpty()) return {};
+    const auto whole = [](double cells, int pixels) {
+        return std::max(1, static_cast<int>(std::ceil(cells / pixels)));
+    };
+    return {.rows = whole(viewport.range.height(), viewport.pixels.height()),
+            .columns = whole(viewport.range.width(), viewport.pixels.width())};
 }
 
 DrawList MatrixMap::map(const Viewport& viewport, const Theme& theme) const {
     DrawList list;
     if (rows == 0 || columns == 0) return list;
-    const int group = perCell(viewport);
+    const Group group = perPixel(viewport);
     const double middle = isSigned ? (low + high) / 2 : low;
-    QImage image((columns + group - 1) / group, (rows + group - 1) / group, QImage::Format_RGB32);
+    QImage image((columns + group.columns - 1) / group.columns, (rows + group.rows - 1) / group.rows,
+                 QImage::Format_RGB32);
     for (int y = 0; y < image.height(); ++y) {
         for (int x = 0; x < image.width(); ++x) {
             double shown = std::numeric_limits<double>::quiet_NaN();
-            for (int row = y * group; row < std::min(rows, (y + 1) * group); ++row)
-                for (int column = x * group; column < std::min(columns, (x + 1) * group); ++column)
+            for (int row = y * group.rows; row < std::min(rows, (y + 1) * group.rows); ++row)
+                for (int column = x * group.columns; column < std::min(columns, (x + 1) * group.columns); ++column)
                     if (const double value = at(row, column);
                         std::isnan(shown) || std::abs(value - middle) > std::abs(shown - middle))
                         shown = value;
@@ -46,8 +49,8 @@ DrawList MatrixMap::map(const Viewport& viewport, const Theme& theme) const {
             image.setPixel(x, y, isSigned ? theme.signedMap(2 * t - 1) : theme.sequential(t));
         }
     }
-    list.images.push_back({QRectF(0, 0, image.width() * group, image.height() * group), image});
-    if (group > 1 || !text || pixelsPerUnitY(viewport) < kLabelHeight) return list;
+    list.images.push_back({QRectF(0, 0, image.width() * group.columns, image.height() * group.rows), image});
+    if (group.rows > 1 || group.columns > 1 || !text || pixelsPerUnitY(viewport) < kLabelHeight) return list;
     // Numbers in all cells or in none: a map with holes reads as missing data.
     for (int row = 0; row < rows; ++row) {
         for (int column = 0; column < columns; ++column) {

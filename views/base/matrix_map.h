@@ -31,9 +31,12 @@ struct MatrixMap {
         bool operator==(const Cell&) const = default;
     };
     std::optional<Cell> cellAt(const QPointF& at) const;
+    struct Group {
+        int rows = 1, columns = 1;
+    };
     /// Rows and columns that share a pixel; of them the value farthest from the bar's low end (from its middle) is
     /// shown.
-    int perCell(const Viewport& viewport) const;
+    Group perPixel(const Viewport& viewport) const;
     DrawList map(const Viewport& viewport, const Theme& theme) const;
 };
 

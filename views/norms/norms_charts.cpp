@@ -15,13 +15,6 @@ namespace {
 
 constexpr double kLabelWidth = 38;  // pixels of "0.123"
 
-/// A token's text as a heading takes it.
-QString quoted(const std::string& bytes) {
-    QString text = QString::fromUtf8(bytes.data(), static_cast<qsizetype>(bytes.size()));
-    text.replace(QChar('\n'), QChar(0x23CE)).replace(QChar('\t'), QChar(0x21E5));
-    return QStringLiteral("“%1”").arg(text);
-}
-
 }  // namespace
 
 bool NormsModel::barsOfAll() const {
@@ -50,12 +43,8 @@ std::vector<NormOfExpert> NormsModel::bars() const {
 
 QString NormsModel::tokenHeading() const {
     if (!m_run || !m_token) return QStringLiteral("A token's norms against its weights");
-    const auto at = static_cast<std::size_t>(m_token->token);
-    const QString text = at < m_run->texts.size() && !m_run->texts[at].empty()
-                             ? QStringLiteral(" ") + quoted(m_run->texts[at])
-                             : QString();
-    return QStringLiteral("Layer %1 · token %2%3 · %4")
-        .arg(QString::number(m_layer), countText(m_token->token), text,
+    return QStringLiteral("Layer %1 · %2 · %3")
+        .arg(QString::number(m_layer), m_run->tokenName(m_token->token),
              barsOfAll() ? QStringLiteral("all experts, norm against score")
                          : QStringLiteral("the experts it chose, norm against weight"));
 }

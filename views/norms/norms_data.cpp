@@ -6,6 +6,7 @@
 
 #include "profiler/analysis/deep/deep_session.h"
 #include "views/base/background_job.h"
+#include "views/base/number_format.h"
 #include "views/base/run_analyses.h"
 
 namespace expertscope {
@@ -15,12 +16,31 @@ const DeepLayer* NormsRun::deepLayer(std::int32_t layer) const {
     return found != deep.end() && found->tokens > 0 ? &*found : nullptr;
 }
 
+std::int32_t NormsRun::layerToShow(std::int32_t layer) const {
+    const std::vector<LayerIndex>& kept = raw.layers();
+    return kept.empty() || std::ranges::find(kept, LayerIndex(layer)) != kept.end() ? layer : kept.front().value();
+}
+
+QString NormsRun::tokenName(std::int32_t token) const {
+    const QString name = QStringLiteral("token ") + countText(token);
+    const auto at = static_cast<std::size_t>(token);
+    if (at >= texts.size() || texts[at].empty()) return name;
+    QString text = QString::fromUtf8(texts[at].data(), static_cast<qsizetype>(texts[at].size()));
+    text.replace(QChar('\n'), QChar(0x23CE)).replace(QChar('\t'), QChar(0x21E5));
+    return name + QStringLiteral(" “%1”").arg(text);
+}
+
 std::shared_ptr<const NormsRun> readNormsRun(const std::filesystem::path& session, RunId run,
                                              const JobControl& control) {
     const SessionReader reader(session);
     const RunEntry entry = reader.run(run);
-    auto made = std::make_shared<NormsRun>(NormsRun{
-        .run = entry, .session = session, .norms = SelectedNorms(entry.description.model), .deep = {}, .texts = {}});
+    auto made = std::make_shared<NormsRun>(NormsRun{.run = entry,
+                                                    .session = session,
+                                                    .norms = SelectedNorms(entry.description.model),
+                                                    .deep = {},
+                                                    .raw = RawCapture(session, run),
+                                                    .activeTokens = {},
+                                                    .texts = {}});
     readRecords(reader, entry, control, [&](const RecordBatch& batch) {
         made->norms.add(batch.selections);
         for (const SelectionRecord& selection : batch.selections)
@@ -33,6 +53,10 @@ std::shared_ptr<const NormsRun> readNormsRun(const std::filesystem::path& sessio
     });
     made->norms.finish();
     if (auto deep = readDeepCapture(session, run)) made->deep = std::move(deep->layers);
+    if (!made->raw.layers().empty()) {
+        const std::vector<std::int32_t> tokens = made->raw.tokens(made->raw.layers().front());
+        made->activeTokens = {tokens.front(), tokens.back()};
+    }
     return made;
 }
 
@@ -53,6 +77,13 @@ std::shared_ptr<const NormsOfToken> findToken(const NormsRun& run, std::int32_t 
     for (auto& layer : made->layers)
         std::ranges::stable_sort(layer, std::ranges::greater{}, &NormOfExpert::score);
     return made;
+}
+
+std::shared_ptr<const ActivationsOfToken> findActivations(const NormsRun& run, std::int32_t layer, std::int32_t token,
+                                                          const JobControl& control) {
+    control.at(QStringLiteral("Reading a token's activations…"));
+    return std::make_shared<const ActivationsOfToken>(
+        ActivationsOfToken{layer, token, run.raw.activations(LayerIndex(layer), TokenIndex(token))});
 }
 
 }  // namespace expertscope

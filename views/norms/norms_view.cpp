@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "views/norms/norms_view.h"
 
+#include <QCheckBox>
 #include <QComboBox>
 #include <QGridLayout>
 #include <QHeaderView>
@@ -32,18 +33,21 @@ NormsView::NormsView(SessionModel& session, SelectionModel& selection, QWidget* 
     makeControls();
     makeMaps();
     makeToken();
-    auto* charts = new QGridLayout;
-    charts->setSpacing(8);
-    charts->addWidget(m_map, 0, 0);
-    charts->addWidget(m_ranks, 0, 1);
-    charts->addWidget(m_token, 1, 0);
-    charts->addWidget(makeImportance(), 1, 1);
+    makeActivations();
+    m_charts = new QGridLayout;
+    m_charts->setSpacing(8);
+    m_charts->addWidget(m_map, 0, 0);
+    m_charts->addWidget(m_ranks, 0, 1);
+    m_charts->addWidget(m_token, 1, 0);
+    m_charts->addWidget(makeImportance(), 1, 1);
+    m_charts->addWidget(m_activeMap, 2, 0, 1, 2);
     for (int i = 0; i < 2; ++i)
-        charts->setRowStretch(i, 1);
-    charts->setColumnStretch(0, 4);
-    charts->setColumnStretch(1, 3);
-    addCharts({m_map, m_ranks, m_token});
-    layOut(charts);
+        m_charts->setRowStretch(i, 1);
+    m_charts->setColumnStretch(0, 4);
+    m_charts->setColumnStretch(1, 3);
+    addCharts({m_map, m_ranks, m_token, m_activeMap});
+    m_activeMap->hide();
+    layOut(m_charts);
 }
 
 NormsView::~NormsView() = default;
@@ -60,10 +64,14 @@ void NormsView::makeControls() {
         m_measureBox->setItemData(i, NormsModel::measureDefinition(measure), Qt::ToolTipRole);
     }
     m_ranksBox = addChoice(tr("Ranks of"), {tr("the layer"), tr("all layers")});
+    m_activeBox = new QCheckBox(this);
+    m_activeBox->setToolTip(tr("What every neuron of the layer's experts made of the token"));
+    addControl(tr("Activations"), m_activeBox);
     connect(m_layer, &QComboBox::activated, this, &NormsView::setLayer);
     connect(m_tokenBox, &QSpinBox::valueChanged, this, &NormsView::selectToken);
     connect(m_measureBox, &QComboBox::activated, this,
             [this](int index) { setMeasure(static_cast<NormsModel::Measure>(index)); });
+    connect(m_activeBox, &QCheckBox::clicked, this, &NormsView::showActivations);
     connect(m_ranksBox, &QComboBox::activated, this, [this](int index) { setAllRanks(index == 1); });
 }
 
@@ -140,6 +148,38 @@ void NormsView::makeToken() {
     });
 }
 
+void NormsView::makeActivations() {
+    m_activeMap =
+        new MatrixChart(m_selection,
+                        {.matrix = [this]() -> const MatrixMap& { return m_active.map(); },
+                         .describe = [this](MatrixMap::Cell cell) { return m_active.describe(cell); },
+                         .subject =
+                             [this](MatrixMap::Cell cell) {
+                                 Selection what;
+                                 what.layer = LayerIndex(m_model.layer());
+                                 what.expert = ExpertId(cell.row);
+                                 return what;
+                             },
+                         .marked =
+                             [this](const Selection& selection) {
+                                 return std::pair(expertIn(selection, m_model.layer()), std::optional<int>());
+                             },
+                         .caption = [] { return tr("activation"); },
+                         .scaleText = [](double value) { return numberText(value); },
+                         .drawBeside =
+                             [this](HeatPlot& heat, const Theme& theme) {
+                                 heat.strip(0).bars->setDrawList(m_active.weights(heat.stripViewport(0), theme));
+                             }},
+                        this);
+    m_activeMap->setDefinition(tr(
+        "σ(gate row · x) of every neuron of every expert, before the product with the up row. The colours end where "
+        "99.5 % of the values lie. A horizontal line is an expert that is active as a whole, a vertical one a neuron "
+        "number that is active in all experts."));
+    m_activeMap->heat()->setAxisLabels(tr("neuron"), tr("expert"));
+    m_activeMap->heat()->addStrip(tr("weight of the\nexperts chosen"));
+    connect(m_activeMap, &MatrixChart::clicked, this, [this] { setFocus(Qt::MouseFocusReason); });
+}
+
 QWidget* NormsView::makeImportance() {
     auto* box = new QWidget(this);
     m_importanceHeading = new QLabel(box);
@@ -186,7 +226,10 @@ std::optional<RunId> NormsView::runToShow(EmptyState& empty, const RunTrace* run
     return runToCount(empty, run, tr("output norms"));
 }
 
-void NormsView::forget() { m_model.setRun(nullptr); }
+void NormsView::forget() {
+    m_model.setRun(nullptr);
+    m_active.setRun(nullptr);
+}
 
 int NormsView::wantedLayer() const { return m_model.run() ? layerOr(m_model.layer(), m_model.run()->model()) : 0; }
 
@@ -194,16 +237,20 @@ int NormsView::wantedToken() const {
     const int last = m_model.run() ? std::max(0, m_model.run()->tokens - 1) : 0;
     const auto& selected = m_selection.current().tokens;
     if (selected) return std::clamp(selected->from.value(), 0, last);
-    return m_model.token() ? std::min(m_model.token()->token, last) : 0;
+    if (m_model.token()) return std::min(m_model.token()->token, last);
+    return m_model.run() ? m_model.run()->activeTokens.first : 0;
 }
 
-/// The run, then the token.
+/// The run, then the token, then its activations.
 void NormsView::countNext() {
     if (!m_model.run()) {
         if (counting()) return;
         count([file = file(), run = *run()](const JobControl& control) { return readNormsRun(file, run, control); },
               [this](const auto& read) {
                   m_model.setRun(read);
+                  m_active.setRun(read);
+                  m_model.setLayer(read->layerToShow(m_model.layer()));
+                  showActivations(m_activeBox->isChecked() || m_active.kept());
                   const QSignalBlocker quiet(m_tokenBox);
                   m_tokenBox->setRange(0, std::max(0, read->tokens - 1));
                   m_layer->clear();
@@ -214,6 +261,10 @@ void NormsView::countNext() {
         count([run = m_model.run(),
                token = wantedToken()](const JobControl& control) { return findToken(*run, token, control); },
               [this](const auto& token) { m_model.setToken(token); });
+    } else if (lacksActivations()) {
+        count([run = m_model.run(), layer = wantedLayer(), token = wantedToken()](
+                  const JobControl& control) { return findActivations(*run, layer, token, control); },
+              [this](const auto& activations) { m_active.setActivations(activations); });
     }
 }
 
@@ -227,6 +278,19 @@ void NormsView::setAllRanks(bool all) {
     m_model.setAllRanks(all);
     m_ranksBox->setCurrentIndex(all ? 1 : 0);
     draw();
+}
+
+void NormsView::showActivations(bool show) {
+    m_activeBox->setChecked(show);
+    m_activeMap->setVisible(show);
+    m_charts->setRowStretch(2, show ? 1 : 0);
+    if (isVisible() && lacksActivations()) ask();
+    draw();
+}
+
+bool NormsView::lacksActivations() const {
+    return m_activeBox->isChecked() && m_active.kept() && m_model.token() &&
+           !m_active.has(wantedLayer(), m_model.token()->token);
 }
 
 void NormsView::selectToken(int token) {
@@ -246,7 +310,8 @@ void NormsView::takeSelection() {
     if (!m_model.run()) return;
     const bool other = wantedLayer() != m_model.layer();
     m_model.setLayer(wantedLayer());
-    if (m_model.token() && m_model.token()->token != wantedToken() && isVisible()) ask();
+    const bool otherToken = m_model.token() && m_model.token()->token != wantedToken();
+    if (isVisible() && (otherToken || lacksActivations())) ask();
     if (other)
         draw();
     else
@@ -265,9 +330,11 @@ void NormsView::draw() {
     m_map->draw();
     m_ranks->draw();
     drawToken();
+    drawActivations();
     fillImportance();
     tellCounted(m_model.counted());
-    rows().setRows(m_model.columns(), m_model.rowCount(), [this](int row) { return m_model.row(row); });
+    rows().setRows(m_model.columns() + ActivationModel::columns(), m_model.rowCount() + m_active.rowCount(),
+                   [this](int row) { return tableRow(row); });
     if (!m_model.run()) return;
     m_layer->setCurrentIndex(m_model.layer());
     const QSignalBlocker quiet(m_tokenBox);
@@ -291,6 +358,20 @@ void NormsView::drawToken() {
     plot.replot(QCustomPlot::rpQueuedReplot);
 }
 
+void NormsView::drawActivations() {
+    m_activeMap->setHeading(m_active.heading());
+    m_activeMap->heat()->setStripEnd(0, m_active.weightEnd(), ActivationModel::kWeightRoom);
+    m_activeMap->draw();
+}
+
+std::vector<TableCell> NormsView::tableRow(int row) const {
+    const qsizetype columns = m_model.columns().size();
+    if (row >= m_model.rowCount()) return m_active.row(row - m_model.rowCount(), static_cast<int>(columns) - 3);
+    std::vector<TableCell> cells = m_model.row(row);
+    cells.resize(static_cast<std::size_t>(columns + ActivationModel::columns().size()));
+    return cells;
+}
+
 void NormsView::fillImportance() {
     m_importanceHeading->setText(m_model.importanceHeading());
     m_importanceRows->setTable(m_model.importanceColumns(), m_model.importance());
@@ -310,6 +391,7 @@ void NormsView::markImportance() {
 void NormsView::drawMarks() {
     if (!isVisible()) return;
     m_map->drawMarks();
+    m_activeMap->drawMarks();
     m_token->plot()->replot(QCustomPlot::rpQueuedReplot);
 }
 
@@ -319,6 +401,7 @@ void NormsView::tellMissing() {
     tell(m_map, run, m_model.mapMissing(), hint);
     tell(m_ranks, run, m_model.ranksMissing(), hint);
     tell(m_token, m_model.token() != nullptr, m_model.tokenMissing(), hint);
+    tell(m_activeMap, run && !lacksActivations(), m_active.missing(), m_active.missingHint());
 }
 
 std::optional<int> NormsView::barAt(const QMouseEvent& event) const {

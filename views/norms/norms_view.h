@@ -5,9 +5,12 @@
 #include <optional>
 
 #include "views/base/counted_view.h"
+#include "views/norms/activation_model.h"
 #include "views/norms/norms_model.h"
 
+class QCheckBox;
 class QComboBox;
+class QGridLayout;
 class QLabel;
 class QModelIndex;
 class QMouseEvent;
@@ -21,8 +24,9 @@ class MatrixChart;
 class TableModel;
 
 /// Output norms: over layers and experts, of one token beside the weights that chose its experts, rank against rank,
-/// and what they make of the experts' importance. Of the experts that tokens chose, which every run records; of all
-/// experts where a deep capture ran them. Counted off the UI thread once the run has ended.
+/// what they make of the experts' importance, and the activations of every neuron. Of the experts that tokens chose,
+/// which every run records; of all experts where a deep capture ran them. Counted off the UI thread once the run has
+/// ended.
 class NormsView : public CountedView {
     Q_OBJECT
 public:
@@ -34,11 +38,15 @@ public:
     void setLayer(int layer) override { selectLayer(layer); }
 
     const NormsModel& model() const { return m_model; }
+    const ActivationModel& activations() const { return m_active; }
     void setMeasure(NormsModel::Measure measure);
     void setAllRanks(bool all);
+    /// Shows what every neuron made of the token, or says how it becomes known; shown where the run has it.
+    void showActivations(bool show);
     const MatrixChart& mapChart() const { return *m_map; }
     const MatrixChart& ranksChart() const { return *m_ranks; }
     const Chart& tokenChart() const { return *m_token; }
+    const MatrixChart& activationsChart() const { return *m_activeMap; }
     const QTableView& importanceTable() const { return *m_importance; }
 
 protected:
@@ -55,21 +63,29 @@ private:
     void makeControls();
     void makeMaps();
     void makeToken();
+    void makeActivations();
     QWidget* makeImportance();
     int wantedLayer() const;
     int wantedToken() const;
     void selectToken(int token);
     void selectExpert(int expert);
     void drawToken();
+    void drawActivations();
+    /// Whether the activations of the token and layer are still to be read.
+    bool lacksActivations() const;
+    std::vector<TableCell> tableRow(int row) const;
     void fillImportance();
     void markImportance();
     std::optional<int> barAt(const QMouseEvent& event) const;
 
     NormsModel m_model;
+    ActivationModel m_active;
 
     QComboBox *m_layer, *m_measureBox, *m_ranksBox;
     QSpinBox* m_tokenBox;
-    MatrixChart *m_map, *m_ranks;
+    QCheckBox* m_activeBox;
+    MatrixChart *m_map, *m_ranks, *m_activeMap;
+    QGridLayout* m_charts;
     Chart* m_token;
     QLabel* m_importanceHeading;
     QTableView* m_importance;

@@ -50,6 +50,15 @@ TEST(MatrixMap, ShowsTheFarthestOfCellsThatShareAPixel) {
     EXPECT_EQ(list.images[0].image.pixel(0, 0), Theme::light().signedMap(-0.9));
 }
 
+TEST(MatrixMap, KeepsRowsApartWhereColumnsAloneShareAPixel) {
+    const MatrixMap wide = made(2, 4);
+    const DrawList list = wide.map(whole(wide, QSize(2, 100)), Theme::light());
+    ASSERT_EQ(list.images[0].image.size(), QSize(2, 2));
+    EXPECT_EQ(list.images[0].rect, QRectF(0, 0, 4, 2));
+    EXPECT_EQ(list.images[0].image.pixel(0, 0), Theme::light().sequential(0.1));
+    EXPECT_EQ(list.images[0].image.pixel(1, 1), Theme::light().sequential(0.7));
+}
+
 TEST(MatrixMap, WritesNumbersInAllCellsOrInNone) {
     MatrixMap matrix = made(2, 2);
     matrix.text = [](double value) { return QString::number(value); };

@@ -3,11 +3,13 @@
 
 #include <filesystem>
 #include <limits>
+#include <span>
 #include <vector>
 
 #include "engine/base/deep_aggregates.h"
 #include "profiler/analysis/deep/deep_session.h"
 #include "scratch_session.h"
+#include "storage/deep_vectors.h"
 
 namespace expertscope {
 
@@ -74,6 +76,36 @@ public:
         layer.exampleCosines.assign(16, 1);
         deep.layers.push_back(layer);
         keepDeepCapture(path(), id, deep);
+    }
+
+    /// Keeps what the three neurons of each expert of layer 1 made of tokens 1 and 2: at neuron n of expert e t + e /
+    /// 10
+    /// + n / 100, but −5 at neuron 2 of expert 3. Each token chose experts 3 (weight 0.6) and 2.
+    void keepActivations() {
+        const std::vector<std::int32_t> tokens{1, 2};
+        std::vector<float> activations, weights;
+        for (const std::int32_t token : tokens) {
+            for (int e = 0; e < 4; ++e)
+                for (int n = 0; n < 3; ++n)
+                    activations.push_back(e == 3 && n == 2 ? -5
+                                                           : static_cast<float>(token) + static_cast<float>(e) / 10 +
+                                                                 static_cast<float>(n) / 100);
+            const float none = std::numeric_limits<float>::quiet_NaN();
+            weights.insert(weights.end(), {none, none, 0.4F, 0.6F});
+        }
+        const std::vector<float> zeros(8);
+        keepDeepVectors(path(), id,
+                        {.layer = LayerIndex(1),
+                         .made = {.tokens = 2,
+                                  .experts = 4,
+                                  .hidden = 1,
+                                  .index = tokens,
+                                  .logits = zeros,
+                                  .weights = weights,
+                                  .outputs = zeros},
+                         .inputs = std::span(zeros).first(2),
+                         .after = std::span(zeros).first(2),
+                         .activations = activations});
     }
 
     ScratchSession file;

@@ -53,6 +53,36 @@ TEST(NormsView, FollowsTheSharedTokenLayerAndExpert) {
     EXPECT_EQ(window.view->model().layer(), 0);
 }
 
+TEST(NormsView, ShowsActivationsWhereTheRunKeptThem) {
+    Window without;
+    without.view->refresh();
+    EXPECT_TRUE(without.view->activationsChart().isHidden());
+    without.view->showActivations(true);
+    EXPECT_FALSE(without.view->activationsChart().isHidden());
+    EXPECT_EQ(without.view->activationsChart().missing(), "No activations of single tokens");
+
+    Window window;
+    window.keepActivations();
+    window.view->refresh();
+    EXPECT_FALSE(window.view->activationsChart().isHidden());
+    EXPECT_EQ(window.view->model().token()->token, 1) << "the first that has them";
+    EXPECT_EQ(window.view->model().layer(), 1);
+    EXPECT_TRUE(window.view->activations().has(1, 1));
+    EXPECT_FALSE(window.view->activationsChart().isMissing());
+    EXPECT_EQ(window.view->table()->rowCount(), 2 * 4 + 4 + 4 * 3);
+    window.view->show();
+    Selection selection;
+    selection.tokens = TokenRange{TokenIndex(2), TokenIndex(3)};
+    window.selection.set(selection);
+    EXPECT_TRUE(QTest::qWaitFor([&] { return window.view->activations().has(1, 2); }, 20000));
+    selection.layer = LayerIndex(0);
+    window.selection.set(selection);
+    EXPECT_TRUE(QTest::qWaitFor([&] { return window.view->activations().has(0, 2); }, 20000));
+    EXPECT_EQ(window.view->activationsChart().missing(), "Layer 0 has no activations of token 2");
+    window.view->showActivations(false);
+    EXPECT_TRUE(window.view->activationsChart().isHidden());
+}
+
 TEST(NormsView, ExportsBothThemes) {
     Window window;
     for (const Theme::Mode mode : {Theme::Mode::Light, Theme::Mode::Dark}) {
