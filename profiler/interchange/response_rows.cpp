@@ -5,12 +5,24 @@
 
 #include "engine/base/error.h"
 #include "profiler/interchange/base64.h"
+#include "profiler/interchange/inflated_input.h"
 
 namespace expertscope {
 
 using nlohmann::json;
 
-ResponseRows::ResponseRows(const std::filesystem::path& file) : m_file(file), m_reader(file) {
+namespace {
+
+/// Enough to tell a stream by.
+constexpr std::size_t kHead = 4096;
+
+}  // namespace
+
+ResponseRows::ResponseRows(const std::filesystem::path& file) : m_file(file) {
+    if (beginsAsEventStream(readHead(file, kHead)))
+        m_stream.emplace(file);
+    else
+        m_values.emplace(file);
     m_model.name = file.stem().string();
     m_model.path = file.string();
 }
@@ -25,7 +37,11 @@ namespace {
 }  // namespace
 
 void ResponseRows::refuse(std::int64_t place, const std::string& what) const { refuseResponse(m_file, place, what); }
-void ResponseRows::refuseThis(const std::string& what) const { refuseResponse(m_file, m_reader.number(), what); }
+void ResponseRows::refuseThis(const std::string& what) const { refuseResponse(m_file, number(), what); }
+
+bool ResponseRows::nextResponse(json& response) {
+    return m_stream ? m_stream->next(response) : m_values->next(response);
+}
 
 bool ResponseRows::next(RouteRow& row) {
     json response;
@@ -35,7 +51,7 @@ bool ResponseRows::next(RouteRow& row) {
             if (m_completions.front().next == m_completions.front().experts.tokens) m_completions.pop_front();
             continue;
         }
-        if (!m_reader.next(response)) return false;
+        if (!nextResponse(response)) return false;
         if (!response.is_object()) refuseThis("is no object");
         decode(response);
         if (m_completions.empty()) ++m_without;
@@ -92,7 +108,7 @@ void ResponseRows::takeToken(Completion& completion) {
     const std::int64_t token = completion.next++;
     const auto index = static_cast<std::size_t>(token);
     RouteRow place;
-    place.line = m_reader.number();
+    place.line = number();
     place.turn = completion.turn;
     place.position = static_cast<std::int32_t>(completion.position + token);
     place.phase = token < completion.prompt ? Phase::Prefill : Phase::Decode;
@@ -107,6 +123,9 @@ std::vector<std::string> ResponseRows::notes() const {
     if (m_phasesMissing)
         notes.emplace_back("A response does not say how long its prompt is: its tokens count as decode steps.");
     if (m_without > 0) notes.push_back(fmt::format("{} responses hold no routing and were left out.", m_without));
+    if (m_stream && m_stream->cutOff() > 0)
+        notes.push_back(fmt::format("{} streamed responses end without 'data: [DONE]'; their routing had come.",
+                                    m_stream->cutOff()));
     return notes;
 }
 

@@ -3,11 +3,13 @@
 
 #include <deque>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "profiler/interchange/imported_run.h"
 #include "profiler/interchange/json_stream.h"
+#include "profiler/interchange/response_stream.h"
 #include "profiler/interchange/route_block.h"
 
 namespace expertscope {
@@ -19,8 +21,8 @@ struct ExpertArray {
     bool empty() const { return values.empty(); }
 };
 
-/// Reads the responses of a serving engine (one JSON object, several, or an array of them) one by one, and turns what
-/// `decode` finds in each into rows. A response's completion is a request.
+/// Reads the responses of a serving engine (one JSON object, several, an array of them, or streamed ones) one by one,
+/// and turns what `decode` finds in each into rows. A response's completion is a request.
 class ResponseRows : public RouteRowSource {
 public:
     explicit ResponseRows(const std::filesystem::path& file);
@@ -52,10 +54,13 @@ private:
         std::int32_t turn = 0;
         std::int64_t next = 0;
     };
+    bool nextResponse(nlohmann::json& response);
+    std::int64_t number() const { return m_stream ? m_stream->number() : m_values->number(); }
     void takeToken(Completion& completion);
 
     std::filesystem::path m_file;
-    JsonValueReader m_reader;
+    std::optional<JsonValueReader> m_values;  ///< of whole responses
+    std::optional<ResponseStream> m_stream;   ///< of streamed ones, else
     std::deque<Completion> m_completions;
     ModelFacts m_model;
     RouteBlock m_block;

@@ -45,12 +45,14 @@ private:
         if (!told.is_object()) refuseThis("has a choice that is no object");
         const auto routed = told.find("routed_experts");
         if (routed == told.end() || routed->is_null()) return;
-        if (!routed->is_string()) refuseThis("has routed_experts that are no text");
-        const std::string bytes = bytesOf(*routed, "routed_experts");
+        const std::string bytes = routingOf(*routed);
         const std::int64_t prompt = countIn(counts, "prompt_tokens");
         const std::int64_t completion = countIn(counts, "completion_tokens");
         if (prompt < 0 || completion < 0)
-            refuseThis("does not say prompt_tokens and completion_tokens, without which its routing has no shape");
+            refuseThis(
+                "does not say prompt_tokens and completion_tokens, without which its routing has no shape (a streamed "
+                "one "
+                "says them where the request has stream_options.include_usage)");
         std::int64_t start = std::max<std::int64_t>(countIn(told, "routed_experts_start_len"), 0);
         std::int64_t tokens = prompt + completion - 1 - start;
         if (m_layers != 0 && m_topK != 0) {
@@ -68,6 +70,19 @@ private:
         for (std::size_t at = 0; at < bytes.size(); at += 4)
             experts.values.push_back(static_cast<std::int32_t>(littleEndian(bytes, at, 4)));
         tell(std::move(experts), std::max<std::int64_t>(prompt - start, 0), start, {});
+    }
+
+    /// Of a stream: each of the arrays holds what came before it too, or goes on after it.
+    std::string routingOf(const json& told) const {
+        const json whole = json::array({told});
+        const bool streamed = told.is_object() && told.contains(kStreamedParts);
+        std::string all;
+        for (const json& part : streamed ? told[kStreamedParts] : whole) {
+            if (!part.is_string()) refuseThis("has routed_experts that are no text");
+            std::string next = bytesOf(part, "routed_experts");
+            all = next.starts_with(all) ? std::move(next) : all + next;
+        }
+        return all;
     }
 
     ExpertArray shapeOf(const std::string& bytes, std::int64_t tokens) const {
@@ -93,6 +108,8 @@ private:
 }  // namespace
 
 bool isSglangResponse(const FileHead& head) {
+    // A stream tells its routing at its end; before that, this is a member of SGLang's choices alone.
+    if (beginsAsEventStream(head.bytes) && head.holds("\"matched_stop\"")) return true;
     return head.holds("\"routed_experts\"") &&
            (head.holds("\"meta_info\"") || head.holds("\"sgl_ext\"") || head.holds("\"sglext\""));
 }

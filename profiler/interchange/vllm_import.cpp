@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "profiler/interchange/vllm_import.h"
 
+#include <algorithm>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -45,9 +46,32 @@ private:
     ExpertArray arrayIn(const json& object, const char* key) const {
         const auto found = object.find(key);
         if (found == object.end() || found->is_null()) return {};
-        if (found->is_array()) return listsOf(*found, key);
-        if (!found->is_string()) refuseThis(fmt::format("has {} that are neither text nor lists", key));
-        NpyReader npy(std::make_unique<std::istringstream>(bytesOf(*found, key)),
+        return found->is_object() && found->contains(kStreamedParts) ? joined((*found)[kStreamedParts], key)
+                                                                     : arrayOf(*found, key);
+    }
+
+    /// Of a stream: each of the arrays holds what came before it too, or goes on after it.
+    ExpertArray joined(const json& parts, const char* key) const {
+        ExpertArray all;
+        for (const json& part : parts) {
+            ExpertArray next = arrayOf(part, key);
+            if (!all.empty() && (next.layers != all.layers || next.k != all.k))
+                refuseThis(fmt::format("has {} of other layers or experts in a later chunk", key));
+            const bool whole =
+                next.tokens >= all.tokens && std::equal(all.values.begin(), all.values.end(), next.values.begin());
+            if (!whole) {
+                next.tokens += all.tokens;
+                next.values.insert(next.values.begin(), all.values.begin(), all.values.end());
+            }
+            all = std::move(next);
+        }
+        return all;
+    }
+
+    ExpertArray arrayOf(const json& told, const char* key) const {
+        if (told.is_array()) return listsOf(told, key);
+        if (!told.is_string()) refuseThis(fmt::format("has {} that are neither text nor lists", key));
+        NpyReader npy(std::make_unique<std::istringstream>(bytesOf(told, key)),
                       fmt::format("The array {} of a response", key));
         if (npy.isReal() || npy.shape().size() != 3) npy.refuse("is not an array of whole numbers [tokens, layers, k]");
         ExpertArray array{npy.shape()[0], npy.shape()[1], npy.shape()[2], {}};
@@ -115,7 +139,9 @@ private:
 
 bool isVllmResponse(const FileHead& head) {
     const std::size_t first = head.bytes.find_first_not_of(" \t\r\n");
-    if (first == std::string::npos || (head.bytes[first] != '{' && head.bytes[first] != '[')) return false;
+    if (first == std::string::npos) return false;
+    const bool json = head.bytes[first] == '{' || head.bytes[first] == '[';
+    if (!json && !beginsAsEventStream(head.bytes)) return false;
     return head.holds("routed_experts\"") && !head.holds("\"meta_info\"") && !head.holds("\"sgl_ext\"") &&
            !head.holds("\"sglext\"");
 }

@@ -22,7 +22,7 @@ std::int32_t NormsRun::layerToShow(std::int32_t layer) const {
 }
 
 QString NormsRun::tokenName(std::int32_t token) const {
-    const QString name = QStringLiteral("token ") + countText(token);
+    QString name = QStringLiteral("token ") + countText(token);
     const auto at = static_cast<std::size_t>(token);
     if (at >= texts.size() || texts[at].empty()) return name;
     QString text = QString::fromUtf8(texts[at].data(), static_cast<qsizetype>(texts[at].size()));

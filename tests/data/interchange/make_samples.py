@@ -100,6 +100,37 @@ def responses() -> None:
                                       "choices": [{"index": 0, "text": "x"}]})
 
 
+def streams() -> None:
+    """Answers as servers stream them: server-sent events, the routing with the last chunks."""
+    def write_events(name: str, chunks: list[object]) -> None:
+        events = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
+        (HERE / name).write_text(events + "data: [DONE]\n\n", encoding="utf-8")
+
+    usage = {"prompt_tokens": 4, "completion_tokens": 3, "total_tokens": 7}
+    # vLLM's /inference/v1/generate: token ids as they come, the array with the chunk that ends the choice.
+    array = text64(npy(IDS.astype(np.int32)))
+    write_events("vllm_stream.txt", [
+        *({"request_id": "generate-tokens-1", "usage": None,
+           "choices": [{"index": 0, "logprobs": None, "finish_reason": "length" if last else None, "token_ids": [14 + i],
+                        "routed_experts": array if last else None}]} for i, last in enumerate((False, False, True))),
+        {"request_id": "generate-tokens-1", "choices": [], "usage": usage}])
+    dense = np.concatenate([np.zeros((TOKENS, 1, K), dtype=np.int32), IDS.astype(np.int32)], axis=1)
+    raw = text64(dense.astype("<i4").tobytes())
+    # SGLang's chat: the array in a chunk without choices, then the counts.
+    chunk = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "org/Some-MoE"}
+    write_events("sglang_stream_chat.txt", [
+        *({**chunk, "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None, "matched_stop": None}]}
+          for text in ("", "a", "b")),
+        {**chunk, "choices": [{"index": 0, "delta": {}, "finish_reason": "length", "matched_stop": None}]},
+        {**chunk, "choices": [], "sglext": {"routed_experts": raw, "cached_tokens_details": None}},
+        {**chunk, "choices": [], "usage": usage}])
+    # SGLang's /generate: every chunk tells all that is known so far; two completions side by side.
+    write_events("sglang_stream_generate.txt", [
+        {"text": "x" * n, "index": index, "meta_info": {"id": f"r{index}", "prompt_tokens": 4, "completion_tokens": n,
+                                                        **({"routed_experts": raw} if n == 3 else {})}}
+        for n in (1, 2, 3) for index in (0, 1)])
+
+
 def megatron() -> None:
     def line(step: int, layer: int, ids: np.ndarray, **more: object) -> dict[str, object]:
         return {"step": step, "stage": "pre_dispatch", "block": "decoder", "layer": layer, "rank": 0, "num_tokens": len(ids),
@@ -333,6 +364,7 @@ def main() -> None:
     arrays()
     nsight()
     responses()
+    streams()
     megatron()
     imatrix()
     sglang_dumps()
