@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "views/base/number_format.h"
+#include "views/base/run_origin.h"
 
 namespace expertscope {
 namespace {
@@ -131,8 +132,8 @@ void describeUses(InspectorText& text, const RunTrace& trace, const Selection& s
     if (countsLoads(selection)) addLoads(text, trace, selection, walk);
 }
 
-void describeRun(InspectorText& text, const RunTrace& trace) {
-    const RunDescription& run = trace.entry().description;
+/// What only a run of our engine has.
+void describePolicy(InspectorText& text, const RunDescription& run) {
     text.facts.push_back({"eviction", QString::fromStdString(run.eviction),
                           "Rule that chooses the expert that leaves when room is needed."});
     text.facts.push_back(
@@ -142,14 +143,22 @@ void describeRun(InspectorText& text, const RunTrace& trace) {
                                            : "Transfers were paced to this bandwidth and latency."});
     text.facts.push_back(
         {"logits", run.exact ? "exact" : "approximate", "Exact: bit-identical to the run with every expert resident."});
+}
+
+void describeRun(InspectorText& text, const RunTrace& trace) {
+    const bool ours = madeByEngine(trace.entry().description);
+    if (ours) describePolicy(text, trace.entry().description);
     if (!trace.entry().summary) return;
     const RunSummary& summary = *trace.entry().summary;
-    text.facts.push_back({"decode", numberText(summary.decodeTokensPerSecond, "tok/s"),
-                          "Generated tokens a second, prompts not counted."});
-    text.facts.push_back({"first token after", millisecondsText(summary.ttftMs),
-                          "From a request's start to its first generated token."});
+    if (ours) {
+        text.facts.push_back({"decode", numberText(summary.decodeTokensPerSecond, "tok/s"),
+                              "Generated tokens a second, prompts not counted."});
+        text.facts.push_back({"first token after", millisecondsText(summary.ttftMs),
+                              "From a request's start to its first generated token."});
+    }
     addHits(text, summary.hits, summary.hitsInFlight, summary.misses);
     text.facts.push_back({"bytes moved", bytesText(summary.moved), "Expert bytes that went over the link."});
+    if (!ours) return;
     text.facts.push_back({"wait", percentText(summary.waitMs / summary.totalMs),
                           "Of the compute thread's time, spent waiting for expert bytes."});
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "views/base/number_format.h"
+#include "views/base/run_origin.h"
 #include "views/base/session_model.h"
 
 namespace expertscope {
@@ -12,6 +13,7 @@ namespace {
 
 QString budgetText(const RunDescription& run) {
     if (run.policy == "resident") return "all";
+    if (!madeByEngine(run)) return "–";
     return percentText(run.budget.count(), run.model.totalExpertBytes.count()).replace(".0 %", " %");
 }
 

@@ -55,29 +55,40 @@ TokenStripModel::StepTime& TokenStripModel::step(StepIndex index) {
 
 void TokenStripModel::update(const RunTrace& trace) {
     const auto& spans = trace.spans();
+    std::size_t changed = m_tokensRead;  // the first token whose bar does
+    const auto touch = [&](StepIndex index) -> StepTime& {
+        StepTime& time = step(index);
+        changed = std::min(changed, time.firstToken);
+        return time;
+    };
     for (; m_spansRead < spans.size(); ++m_spansRead) {
         const SpanRecord& span = spans[m_spansRead];
         if (span.step.value() < 0) continue;
         const std::int64_t length = (span.end - span.start).count();
-        if (span.kind == SpanKind::Step) step(span.step).totalNs += length;
-        if (span.kind == SpanKind::Wait) step(span.step).waitNs += length;
+        if (span.kind == SpanKind::Step) touch(span.step).totalNs += length;
+        if (span.kind == SpanKind::Wait) touch(span.step).waitNs += length;
     }
     const auto& tokens = trace.tokens();
     for (; m_tokensRead < tokens.size(); ++m_tokensRead) {
         const TokenRecord& token = tokens[m_tokensRead];
-        if (token.step.value() >= 0) ++step(token.step).tokens;
+        if (token.step.value() >= 0) {
+            StepTime& time = touch(token.step);
+            ++time.tokens;
+            time.firstToken = std::min(time.firstToken, m_tokensRead);
+        }
         m_texts.push_back(visibleText(token.bytes));
     }
     m_requests.clear();
     for (const RequestRecord& request : trace.requests()) {
         m_requests.push_back({request.firstToken.value(), QString::fromStdString(request.label)});
     }
-    rebuildBars(trace);
+    rebuildBars(trace, changed);
 }
 
-void TokenStripModel::rebuildBars(const RunTrace& trace) {
-    m_bars.assign(m_tokensRead, {});
-    for (std::size_t i = 0; i < m_tokensRead; ++i) {
+void TokenStripModel::rebuildBars(const RunTrace& trace, std::size_t from) {
+    m_bars.resize(from);
+    m_bars.resize(m_tokensRead);
+    for (std::size_t i = from; i < m_tokensRead; ++i) {
         const StepIndex index = trace.tokens()[i].step;
         if (index.value() < 0 || index.index() >= m_steps.size()) continue;
         const StepTime& time = m_steps[index.index()];

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <QString>
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "profiler/analysis/run_trace.h"
@@ -23,7 +25,8 @@ struct TokenBar {
 /// milliseconds.
 class TokenStripModel {
 public:
-    /// Brings the bars up to date with a trace that has grown; O(new spans + tokens).
+    /// Brings the bars up to date with a trace that has grown; O(new spans + tokens from the first that they change
+    /// on).
     void update(const RunTrace& trace);
     void clear();
 
@@ -43,13 +46,14 @@ private:
     struct StepTime {
         std::int64_t totalNs = 0, waitNs = 0;
         int tokens = 0;
+        std::size_t firstToken = std::numeric_limits<std::size_t>::max();
     };
     struct Request {
         int firstToken;
         QString label;
     };
     StepTime& step(StepIndex index);
-    void rebuildBars(const RunTrace& trace);
+    void rebuildBars(const RunTrace& trace, std::size_t from);
     void drawRequests(DrawList& list, const Viewport& viewport, const Theme& theme) const;
 
     std::vector<StepTime> m_steps;

@@ -18,8 +18,8 @@ constexpr int kPollsBetweenStateChecks = 10;
 
 /// Reading this many takes some milliseconds, so that the UI thread may do it: runs of that size are there at once.
 constexpr std::size_t kReadAtOnce = 16'384;
-/// Chunks of a part: 131,072 records, which views take in within a frame.
-constexpr int kChunksOfAPart = 32;
+/// Chunks of a part: 65,536 records, which the trace and the views take in within a frame.
+constexpr int kChunksOfAPart = 16;
 constexpr std::size_t kRecordsOfAPart = kChunksOfAPart * std::size_t{4096};
 /// Between two looks at whether a trace is still lent.
 constexpr int kLentMilliseconds = 5;

@@ -52,10 +52,11 @@ void ExpertMapModel::countAnew() {
         m_usage.addSum(sum.layer, sum.expert, sum.count);
 }
 
-void ExpertMapModel::setFilter(const SelectionFilter& filter) {
-    if (filter == m_filter) return;
+bool ExpertMapModel::setFilter(const SelectionFilter& filter) {
+    if (filter == m_filter) return false;
     m_filter = filter;
     countAnew();
+    return true;
 }
 
 bool ExpertMapModel::update(const TraceView& trace) {

@@ -31,8 +31,9 @@ public:
 
     /// Starts with another run; drops what was counted.
     void setRun(const ModelFacts& model);
-    /// Counts only these selections from the next update on.
-    void setFilter(const SelectionFilter& filter);
+    /// Counts only these selections, from the next update on; true when these are others than before, so that nothing
+    /// is counted yet.
+    bool setFilter(const SelectionFilter& filter);
     /// What another tool counted of this run, for one that has no selections.
     void setSums(std::vector<ExpertCount> sums);
     /// Whether all that is known are such sums: of no token, without weights and outcomes.

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 
 #include "profiler/analysis/run_trace.h"
 #include "views/base/background_job.h"
@@ -27,6 +28,14 @@
 #include "views/experts/token_expert_table.h"
 
 namespace expertscope {
+namespace {
+
+/// Counted in some milliseconds; a long run is counted by and by, so that the window never stands still.
+constexpr std::size_t kCountedAtOnce = 32'768;
+/// Between two pictures of what has been counted so far.
+constexpr int kPictureMilliseconds = 100;
+
+}  // namespace
 
 ExpertsView::ExpertsView(SessionModel& session, SelectionModel& selection, QWidget* parent)
     : View(session, selection, parent),
@@ -54,6 +63,14 @@ ExpertsView::ExpertsView(SessionModel& session, SelectionModel& selection, QWidg
     connect(m_emptyState, &EmptyState::commandWanted, this, &View::commandWanted);
     setFocusPolicy(Qt::StrongFocus);
 
+    m_more.setSingleShot(true);
+    connect(&m_more, &QTimer::timeout, this, [this] {
+        if (isVisible()) {
+            countOn();
+        } else {
+            m_stale = true;
+        }
+    });
     connect(&m_session, &SessionModel::sessionChanged, this, [this] {
         takeRun();
         follow();
@@ -201,6 +218,8 @@ void ExpertsView::takeRun() {
     const ModelFacts facts = m_trace ? m_trace->model() : ModelFacts{};
     m_map.setRun(facts);
     m_tokens.setRun(facts);
+    m_taken = 0;
+    m_sincePicture.invalidate();
     m_tokensFit = true;
     m_reading->cancel();
     m_sumsRead = false;
@@ -229,15 +248,51 @@ void ExpertsView::follow() {
 
 void ExpertsView::refresh() {
     takeIn();
+    countSome(std::numeric_limits<std::size_t>::max());
+    showCounted();
     m_reading->wait();
 }
 
 void ExpertsView::takeIn() {
     m_stale = false;
     readSums();
-    m_map.setFilter(filterOf(m_selection.current()));
-    m_map.update(traceView());
-    m_tokens.update(traceView());
+    if (m_map.setFilter(filterOf(m_selection.current()))) {
+        m_taken = 0;
+        m_sincePicture.start();  // the last picture stays until there is something to see
+    }
+    countOn();
+}
+
+bool ExpertsView::isCounted() const {
+    const TraceView all = traceView();
+    return m_taken >= std::max(all.selections.size(), all.spans.size());
+}
+
+/// Takes in the next records of each kind, at most so many.
+void ExpertsView::countSome(std::size_t most) {
+    TraceView part = traceView();
+    const std::size_t all = std::max(part.selections.size(), part.spans.size());
+    m_taken = std::min(m_taken, all);
+    m_taken += std::min(most, all - m_taken);
+    part.selections = part.selections.first(std::min(m_taken, part.selections.size()));
+    part.spans = part.spans.first(std::min(m_taken, part.spans.size()));
+    m_map.update(part);
+    m_tokens.update(part);
+}
+
+void ExpertsView::countOn() {
+    countSome(kCountedAtOnce);
+    const bool rest = !isCounted();
+    if (rest) {
+        m_more.start(0);
+    } else {
+        m_more.stop();
+    }
+    if (!rest || !m_sincePicture.isValid() || m_sincePicture.hasExpired(kPictureMilliseconds)) showCounted();
+}
+
+void ExpertsView::showCounted() {
+    m_sincePicture.start();
     tellIfEmpty();
     m_table->changed();
     m_tokenTable->changed();
@@ -358,7 +413,8 @@ void ExpertsView::updateTexts() {
         if (m_map.hasOnlySums()) return m_counted->setText(m_map.counted());
         m_counted->setText(
             m_map.counted() +
-            tr(" Repeat rate: dashed is if random (%1).").arg(percentText(m_map.reuse().randomOverlap())));
+            tr(" Repeat rate: dashed is if random (%1).").arg(percentText(m_map.reuse().randomOverlap())) +
+            (isCounted() ? QString() : tr(" Counting…")));
         return;
     }
     const QString colour = m_tokens.colour() == TokenExpertModel::Colour::Weight

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <QElapsedTimer>
 #include <QPoint>
+#include <QTimer>
+#include <cstddef>
 #include <optional>
 
 #include "profiler/analysis/trace_view.h"
@@ -64,6 +67,10 @@ private:
     void takeRun();
     void readSums();
     void takeIn();
+    bool isCounted() const;
+    void countSome(std::size_t most);
+    void countOn();
+    void showCounted();
     void tellIfEmpty();
     void follow();
     void takeSelection();
@@ -93,6 +100,9 @@ private:
     BackgroundJob* m_reading;  ///< of what another tool counted
     bool m_sumsRead = false;
     bool m_stale = true;
+    std::size_t m_taken = 0;  ///< of the selections and of the spans each, by the models
+    QTimer m_more;            ///< goes on with the rest
+    QElapsedTimer m_sincePicture;
     bool m_tokensFit = true;  ///< the token axis shows everything and grows with the run
     std::optional<QPointF> m_pressedAt;
     std::optional<TokenRange> m_brush;  ///< while it is drawn

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "views/base/number_format.h"
+#include "views/base/run_origin.h"
 
 namespace expertscope {
 namespace {
@@ -188,8 +189,9 @@ QString OverviewModel::stateSentence() const {
                        ? QStringLiteral("Running: %1 of %2 tokens made.").arg(made, countText(run.plannedTokens))
                        : QStringLiteral("Running: %1 tokens made.").arg(made);
         case RunState::Complete:
-            return QStringLiteral("Complete: %1 prompt and %2 generated tokens in %3.")
-                .arg(countText(m_figures.promptTokens), made, millisecondsText(m_figures.totalMs));
+            return QStringLiteral("Complete: %1 prompt and %2 generated tokens%3.")
+                .arg(countText(m_figures.promptTokens), made,
+                     m_figures.totalMs > 0 ? " in " + millisecondsText(m_figures.totalMs) : QString());
         case RunState::Interrupted:
             return QStringLiteral("Interrupted after %1 generated tokens; what was recorded until then is kept.")
                 .arg(made);
@@ -219,16 +221,17 @@ std::vector<OverviewFact> OverviewModel::facts() const {
     facts.push_back(bytesFact("Expert size", model.expertBytes,
                               QStringLiteral(", %1 in all").arg(bytesText(model.totalExpertBytes))));
     facts.push_back({"Policy", text(run.policy), {}});
-    facts.push_back({"Eviction", text(run.eviction), {}});
-    const std::int64_t all = static_cast<std::int64_t>(model.layers) * model.experts;
-    facts.push_back(
-        bytesFact("Budget", run.budget,
-                  QStringLiteral(", %1 of all").arg(percentText(run.budget.count(), model.totalExpertBytes.count()))));
-    facts.push_back({"Slots", QStringLiteral("%1 of %2 experts").arg(countText(run.slots), countText(all)), {}});
-    facts.push_back({"Link", run.link.empty() ? QStringLiteral("not paced") : text(run.link), {}});
-    facts.push_back({"Reads", text(run.io), {}});
-    facts.push_back(
-        {"Device", QStringLiteral("%1, %2 threads").arg(text(run.device)).arg(run.threads), text(run.machineJson)});
+    if (madeByEngine(run)) {
+        facts.push_back({"Eviction", text(run.eviction), {}});
+        const std::int64_t all = static_cast<std::int64_t>(model.layers) * model.experts;
+        const QString share = percentText(run.budget.count(), model.totalExpertBytes.count());
+        facts.push_back(bytesFact("Budget", run.budget, QStringLiteral(", %1 of all").arg(share)));
+        facts.push_back({"Slots", QStringLiteral("%1 of %2 experts").arg(countText(run.slots), countText(all)), {}});
+        facts.push_back({"Link", run.link.empty() ? QStringLiteral("not paced") : text(run.link), {}});
+        facts.push_back({"Reads", text(run.io), {}});
+        facts.push_back(
+            {"Device", QStringLiteral("%1, %2 threads").arg(text(run.device)).arg(run.threads), text(run.machineJson)});
+    }
     if (run.reference) facts.push_back({"Arithmetic", QStringLiteral("float32 reference"), {}});
     facts.push_back(
         {"Started", text(run.startedUtc).replace(QChar('T'), QChar(' ')).remove(QChar('Z')), QStringLiteral("UTC")});
@@ -236,6 +239,8 @@ std::vector<OverviewFact> OverviewModel::facts() const {
         QStringLiteral("%1 spans, %2 selections").arg(countText(m_figures.spans), countText(m_figures.selections));
     if (m_figures.dropped > 0) recorded += QStringLiteral(", %1 dropped").arg(countText(m_figures.dropped));
     facts.push_back({"Recorded", recorded, {}});
+    // What another tool did not tell has no line.
+    std::erase_if(facts, [](const OverviewFact& fact) { return fact.value.isEmpty(); });
     return facts;
 }
 

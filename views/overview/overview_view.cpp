@@ -236,20 +236,25 @@ void OverviewView::setTheme(const Theme& theme) {
     m_empty->setTheme(theme);
     for (const auto& [name, value] : m_factLabels)
         name->setPalette(muted);
-    if (m_model.hasRun()) refresh();
+    if (m_model.hasRun()) bringUpToDate();
 }
 
 void OverviewView::takeTrace() {
     m_model.setTrace(m_session.trace());
-    refresh();
+    bringUpToDate();
 }
 
 void OverviewView::showEvent(QShowEvent* event) {
     View::showEvent(event);
-    if (m_stale) refresh();
+    if (m_stale) bringUpToDate();
 }
 
 void OverviewView::refresh() {
+    bringUpToDate();
+    m_text->finish();
+}
+
+void OverviewView::bringUpToDate() {
     m_refreshTimer.stop();
     m_stale = false;
     m_model.update();
@@ -269,7 +274,7 @@ void OverviewView::refresh() {
 void OverviewView::follow() {
     const bool readable = m_sinceReading.isValid() && !m_sinceReading.hasExpired(kReadingMilliseconds);
     const bool live = m_model.hasRun() && (m_model.state() == RunState::Running || m_session.reading());
-    if (!live || !readable) return refresh();
+    if (!live || !readable) return bringUpToDate();
     m_model.update();
     updateNumbers();
 }

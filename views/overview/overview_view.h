@@ -52,6 +52,7 @@ private:
     void buildCards();
     void arrange(int width);
     void takeTrace();
+    void bringUpToDate();
     void follow();
     void updateNumbers();
     void updateReading();

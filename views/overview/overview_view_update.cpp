@@ -9,6 +9,7 @@
 
 #include "views/base/number_format.h"
 #include "views/base/plot_style.h"
+#include "views/base/run_origin.h"
 #include "views/base/session_model.h"
 #include "views/base/table_model.h"
 #include "views/base/theme.h"
@@ -31,8 +32,13 @@ void setTextOf(QLabel& label, const QString& text) {
 
 void OverviewView::updateHeader() {
     const RunDescription& run = m_session.trace()->entry().description;
-    setTextOf(*m_headline, QStringLiteral("%1 · %2").arg(m_model.policy(), QString::fromStdString(run.eviction)));
-    m_exactBadge->setBadge(m_model.exact() ? QStringLiteral("exact") : QStringLiteral("approximate"),
+    const bool ours = madeByEngine(run);
+    setTextOf(*m_headline, run.eviction.empty()
+                               ? m_model.policy()
+                               : QStringLiteral("%1 · %2").arg(m_model.policy(), QString::fromStdString(run.eviction)));
+    m_exactBadge->setBadge(!ours             ? QString()
+                           : m_model.exact() ? QStringLiteral("exact")
+                                             : QStringLiteral("approximate"),
                            m_theme->color(m_model.exact() ? Meaning::Hit : Meaning::InFlight),
                            m_model.exact()
                                ? QStringLiteral("The logits are those of the all-resident run, bit for bit.")

@@ -3,6 +3,7 @@
 
 #include <QScrollBar>
 #include <algorithm>
+#include <limits>
 
 #include "views/base/plot_style.h"
 #include "views/base/theme.h"
@@ -11,6 +12,8 @@ namespace expertscope {
 namespace {
 
 constexpr int kTabCharacters = 4;
+/// Laid out at once, in a few milliseconds.
+constexpr qsizetype kCharactersAtOnce = 30'000;
 
 QTextCharFormat inColour(const QColor& color) {
     QTextCharFormat format;
@@ -34,6 +37,8 @@ RunTexts::RunTexts(QWidget* parent) : QPlainTextEdit(parent), m_theme(&Theme::li
     setTabChangesFocus(true);
     document()->setDocumentMargin(0);
     setAccessibleName(QStringLiteral("Texts of the run"));
+    m_more.setSingleShot(true);
+    connect(&m_more, &QTimer::timeout, this, [this] { showMore(kCharactersAtOnce); });
 }
 
 void RunTexts::setTheme(const Theme& theme) {
@@ -41,12 +46,23 @@ void RunTexts::setTheme(const Theme& theme) {
     QPalette palette = theme.palette();
     palette.setColor(QPalette::Base, theme.background());
     setPalette(palette);
-    const std::vector<OverviewText> shown = m_shown;
+    const std::vector<OverviewText> texts = m_wanted;
     setTexts({}, false);  // colours are part of the text
-    setTexts(shown, false);
+    setTexts(texts, false);
 }
 
 void RunTexts::setTexts(const std::vector<OverviewText>& texts, bool follow) {
+    m_wanted = texts;
+    m_follow = follow;
+    showMore(kCharactersAtOnce);
+}
+
+void RunTexts::finish() { showMore(std::numeric_limits<qsizetype>::max()); }
+
+/// Brings what is shown nearer to what is wanted, by about `most` characters.
+void RunTexts::showMore(qsizetype most) {
+    m_more.stop();
+    const std::vector<OverviewText>& texts = m_wanted;
     const auto differs = std::ranges::mismatch(m_shown, texts);
     const auto kept = static_cast<std::size_t>(differs.in1 - m_shown.begin());
     if (kept == m_shown.size() && kept == texts.size()) return;
@@ -66,9 +82,14 @@ void RunTexts::setTexts(const std::vector<OverviewText>& texts, bool follow) {
         m_shown.resize(kept);
         m_starts.resize(kept);
     }
-    for (std::size_t i = m_shown.size(); i < texts.size(); ++i)
-        append(texts[i]);
-    if (follow && atEnd) bar->setValue(bar->maximum());
+    qsizetype appended = 0;
+    while (m_shown.size() < texts.size() && appended < most) {
+        const OverviewText& next = texts[m_shown.size()];
+        append(next);
+        appended += next.prompt.size() + next.text.size();
+    }
+    if (m_follow && atEnd) bar->setValue(bar->maximum());
+    if (m_shown.size() < texts.size()) m_more.start(0);
 }
 
 void RunTexts::append(const OverviewText& item) {

@@ -36,6 +36,18 @@ TEST_F(InspectorFactsTest, TellTheRunWhenNothingIsSelected) {
     EXPECT_EQ(fact({}, "● hits"), "33.3 %");
 }
 
+TEST_F(InspectorFactsTest, TellNoPolicyOfARunThatWasImported) {
+    test::writeSession(folder.filePath("i.esdb"), "imported");
+    const SessionReader other(folder.filePath("i.esdb").toStdString());
+    const RunTrace imported(other, RunId(1));
+    QStringList names;
+    for (const Fact& fact : inspect(imported, {}).facts)
+        names << fact.name;
+    EXPECT_TRUE(names.contains("● hits"));
+    for (const char* own : {"eviction", "budget", "link", "logits", "decode", "wait"})
+        EXPECT_FALSE(names.contains(own)) << own;
+}
+
 TEST_F(InspectorFactsTest, CountWhatAnExpertOfALayerDid) {
     Selection s;
     s.layer = LayerIndex(1);

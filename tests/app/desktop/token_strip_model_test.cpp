@@ -84,6 +84,25 @@ TEST_F(TokenStripModelTest, DescribesATokenInWords) {
     EXPECT_EQ(model.describe(-1), "");
 }
 
+TEST_F(TokenStripModelTest, IsTheSameHoweverTheRecordsCome) {
+    for (std::size_t spans = 0; spans <= trace->spans().size(); ++spans) {
+        for (std::size_t tokens = 0; tokens <= trace->tokens().size(); ++tokens) {
+            RecordBatch some;
+            some.spans.assign(trace->spans().begin(), trace->spans().begin() + static_cast<std::ptrdiff_t>(spans));
+            some.tokens.assign(trace->tokens().begin(), trace->tokens().begin() + static_cast<std::ptrdiff_t>(tokens));
+            TokenStripModel grown;
+            grown.update(RunTrace(trace->entry(), {}, {}, some));
+            grown.update(*trace);
+            ASSERT_EQ(grown.bars().size(), model.bars().size());
+            for (std::size_t i = 0; i < model.bars().size(); ++i) {
+                EXPECT_DOUBLE_EQ(grown.bars()[i].computeMs, model.bars()[i].computeMs) << spans << " " << tokens;
+                EXPECT_DOUBLE_EQ(grown.bars()[i].waitMs, model.bars()[i].waitMs) << spans << " " << tokens;
+            }
+            EXPECT_DOUBLE_EQ(grown.top(), model.top());
+        }
+    }
+}
+
 TEST_F(TokenStripModelTest, IsTheSameAfterFurtherUpdates) {
     const double top = model.top();
     model.update(*trace);

@@ -137,6 +137,88 @@ TEST_F(ExpertsViewTest, FollowsARunThatGrows) {
     EXPECT_EQ(view.mapModel().usage().countedSelections(), static_cast<std::int64_t>(trace.selections.size()));
 }
 
+/// 80,000 selections, four of a token, and a span of every layer in every step: more than are counted at once.
+class LongExpertsViewTest : public ExpertsViewTest {
+protected:
+    static constexpr int kTokens = 20'000;
+    LongExpertsViewTest() {
+        std::vector<SelectionRecord> selections;
+        std::vector<SpanRecord> spans;
+        for (int t = 0; t < kTokens; ++t) {
+            for (int layer = 0; layer < 2; ++layer) {
+                spans.push_back(
+                    ScratchSession::span(SpanKind::Layer, 20 * t + 10 * layer, 20 * t + 10 * layer + 9, t, layer));
+                for (int slot = 0; slot < 2; ++slot)
+                    selections.push_back(expertscope::selection(t, t, layer, slot, (t + slot + layer) % 4));
+            }
+        }
+        session.add(spans);
+        session.add(selections);
+        model.open(session.file());
+        model.finishReading();
+    }
+    /// Selects the time of the first `tokens`.
+    void selectTimeOf(int tokens) {
+        Selection now;
+        now.time = TimeRange{ScratchSession::kStart, ScratchSession::kStart + Nanoseconds(20 * tokens)};
+        selection.set(now);
+    }
+    std::int64_t counted(const ExpertsView& view) const { return view.mapModel().usage().countedSelections(); }
+    std::int64_t seen(const ExpertsView& view) const { return view.mapModel().usage().seenSelections(); }
+    /// Lets the view count to the end; how often it let other events happen meanwhile.
+    int countOn(const ExpertsView& view) const {
+        int turns = 0;
+        for (; seen(view) < 4 * kTokens && turns < 1000; ++turns)
+            QApplication::processEvents();
+        return turns;
+    }
+};
+
+TEST_F(LongExpertsViewTest, IsCountedByAndByAndAsAtOnce) {
+    ExpertsView view(model, selection);
+    view.resize(900, 600);
+    view.show();
+    EXPECT_LT(seen(view), 4 * kTokens);
+    EXPECT_GE(countOn(view), 2);
+    EXPECT_EQ(counted(view), 4 * kTokens);
+    selectTimeOf(5000);
+    EXPECT_LT(seen(view), 2 * kTokens);
+    countOn(view);
+    EXPECT_EQ(counted(view), 4 * 5000);
+    EXPECT_EQ(view.tokenModel().tokens(), kTokens);
+    selection.set({});
+    view.refresh();
+    EXPECT_EQ(counted(view), 4 * kTokens) << "all at once where somebody waits for it";
+}
+
+TEST_F(LongExpertsViewTest, CountsWhatWasSelectedLast) {
+    ExpertsView view(model, selection);
+    view.show();
+    for (const int tokens : {100, 7000, 300}) {
+        selectTimeOf(tokens);
+        QApplication::processEvents();
+    }
+    countOn(view);
+    EXPECT_EQ(counted(view), 4 * 300);
+    selectTimeOf(7000);
+    model.close();
+    QApplication::processEvents();
+    EXPECT_EQ(seen(view), 0);
+}
+
+TEST_F(LongExpertsViewTest, CountsNothingBehindAnotherTab) {
+    ExpertsView view(model, selection);
+    view.resize(900, 600);
+    view.show();
+    view.hide();
+    for (int turn = 0; turn < 20; ++turn)
+        QApplication::processEvents();
+    EXPECT_LT(seen(view), 4 * kTokens);
+    view.show();
+    countOn(view);
+    EXPECT_EQ(counted(view), 4 * kTokens);
+}
+
 TEST_F(ExpertsViewTest, DrawsWhatAnotherToolCounted) {
     session.writer().endRun({}, RunState::Complete);
     writeExpertCounts(session.file().toStdString(), session.run(),

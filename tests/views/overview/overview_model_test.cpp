@@ -131,6 +131,25 @@ TEST_F(OverviewModelTest, TellsWhatWasRun) {
     EXPECT_EQ(facts["Link"], "not paced");
 }
 
+TEST_F(OverviewModelTest, TellsNothingThatAnotherToolDidNotTell) {
+    RunDescription run = Scratch::description();
+    run.policy = "imported";
+    run.eviction.clear();
+    run.model.family.clear();
+    Scratch imported(Scratch::Empty{});
+    imported.writer().beginRun(run);
+    imported.writer().endRun({}, RunState::Complete);
+    const SessionReader reader(imported.file().toStdString());
+    const RunTrace trace(reader, RunId(1));
+    model.setTrace(&trace);
+    for (const OverviewFact& fact : model.facts()) {
+        EXPECT_FALSE(fact.value.isEmpty()) << fact.name.toStdString();
+        for (const char* own : {"Eviction", "Budget", "Slots", "Link", "Reads", "Device"})
+            EXPECT_NE(fact.name, own);
+    }
+    EXPECT_EQ(model.stateSentence(), "Complete: 0 prompt and 0 generated tokens.");
+}
+
 TEST_F(OverviewModelTest, PutsTheWorstNoteFirst) {
     DiagnosticRecord mild, bad;
     mild.name = "a";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "views/overview/overview_view.h"
 
+#include <QApplication>
 #include <QImage>
 #include <QLabel>
 #include <QScrollArea>
@@ -53,6 +54,33 @@ TEST(RunTexts, GrowWhereTextCameAndKeepWhatTheReaderSelected) {
     EXPECT_EQ(texts.toPlainText(), "english, done\nOnce upon a time\n\nfrench\nIl était");
     texts.setTexts({}, true);
     EXPECT_EQ(texts.toPlainText(), "");
+}
+
+TEST(RunTexts, ComeOneAfterAnotherWhereTheyAreLong) {
+    std::vector<OverviewText> many;
+    QString all;
+    for (int i = 0; i < 20; ++i) {
+        many.push_back({QString("text %1").arg(i), "prompt", QString("word ").repeated(2000)});
+        all += (i == 0 ? "" : "\n\n") + many.back().title + "\n" + many.back().prompt + many.back().text;
+    }
+    RunTexts texts;
+    texts.setTexts(many, false);
+    EXPECT_LT(texts.toPlainText().size(), all.size());
+    EXPECT_TRUE(all.startsWith(texts.toPlainText()));
+    texts.setTheme(Theme::dark());
+    for (int turn = 0; turn < 100 && texts.toPlainText() != all; ++turn)
+        QApplication::processEvents();
+    EXPECT_EQ(texts.toPlainText(), all);
+
+    texts.setTexts({}, false);
+    texts.setTexts(many, false);
+    texts.finish();
+    EXPECT_EQ(texts.toPlainText(), all);
+    texts.setTexts(many, false);
+    texts.setTexts({many[3]}, false);
+    for (int turn = 0; turn < 20; ++turn)
+        QApplication::processEvents();
+    EXPECT_EQ(texts.toPlainText(), many[3].title + "\n" + many[3].prompt + many[3].text);
 }
 
 TEST(RunTexts, StayAtTheirEndWhileARunIsFollowed) {
