@@ -9,6 +9,7 @@ OffloadReplay::OffloadReplay(const RoutingTrace& trace, const OffloadContext& co
                              EvictionRule* rule, std::optional<Timing> timing)
     : m_trace(trace),
       m_context(context),
+      m_policy(policy),
       m_timing(timing),
       m_planner(m_context, policy, rule),
       m_link(context.shape.slots + context.shape.lowSlots, timing ? timing->link : SimulatedLink::Pace{}),
@@ -21,7 +22,7 @@ SlotIndex OffloadReplay::slotOf(int access) const {
 OffloadCounts OffloadReplay::run() {
     m_began = std::chrono::steady_clock::now();
     preload();
-    ReplayPredictors predictors(m_trace);
+    ReplayPredictors predictors(m_trace, &m_policy);
     std::optional<RequestIndex> request;
     for (std::size_t s = 0; s < m_trace.steps().size(); ++s) {
         m_counts.ended = endsBefore(s);

@@ -85,6 +85,7 @@ private:
 
     const RoutingTrace& m_trace;
     OffloadContext m_context;
+    Policy& m_policy;
     std::optional<Timing> m_timing;
     Planner m_planner;
     SimulatedLink m_link;

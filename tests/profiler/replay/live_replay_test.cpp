@@ -40,6 +40,24 @@ TEST_F(LiveReplay, NamesThePredictionsThatARunLacks) {
     EXPECT_TRUE(std::isnan(result.decodeTokensPerSecond)) << "there are no times";
 }
 
+TEST_F(LiveReplay, PolicyThatRoutesByItsPredictionsIsNeverWrongOverAnotherPolicysRun) {
+    const ReplayBench bench(record({.policy = "on-demand", .share = 0.25, .promptTokens = {9, 30}, .tokens = 24}));
+    std::int64_t ofFirstLayer = 0;
+    for (std::size_t group = 0; group < bench.trace().groups().size(); ++group)
+        if (bench.trace().groups()[group].layer == LayerIndex(0))
+            ofFirstLayer += static_cast<std::int64_t>(bench.trace().accesses(group).size());
+    const auto replayed = [&](const char* policy) {
+        return bench.replay({.policy = policy, .budget = bench.entry().description.budget, .link = {}}, Settle::Admit);
+    };
+    for (const char* policy : {"pre-gated", "route-ahead"}) {
+        const ReplayResult result = replayed(policy);
+        EXPECT_EQ(result.wastedBytes, 0) << policy;
+        EXPECT_LE(result.misses, ofFirstLayer) << policy;
+        EXPECT_GT(result.prefetchBytes, 0) << policy;
+    }
+    EXPECT_GT(replayed("mixtral-offloading").wastedBytes, 0) << "which expects by the same gates, and does not route";
+}
+
 TEST_F(LiveReplay, MovesNoLessThanTheBound) {
     const ReplayBench bench(record({.share = 0.3, .promptTokens = {9, 12}, .tokens = 24}));
     const Bytes all = bench.trace().model().totalExpertBytes;
