@@ -14,9 +14,9 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include "app/cli/analysis_output.h"
+#include "app/cli/analysis_progress.h"
 #include "app/cli/engine_arguments.h"
 #include "app/cli/run_choice.h"
 #include "app/resource_paths.h"
@@ -79,17 +79,6 @@ bool isModel(const std::filesystem::path& path) {
     return std::filesystem::is_directory(path) || path.extension() == ".gguf";
 }
 
-/// Tells a person how far an analysis is; nothing where standard error is no terminal.
-std::function<void(double)> percentOnTerminal() {
-    if (isatty(STDERR_FILENO) == 0) return {};
-    return [last = -1](double done) mutable {
-        const int percent = static_cast<int>(done * 100);
-        if (percent == last) return;
-        last = percent;
-        std::cerr << (percent < 100 ? fmt::format("\r\x1b[K{} %", percent) : "\r\x1b[K") << std::flush;
-    };
-}
-
 /// Makes tables of one session or model. A table that the session has kept is taken from it; what is made of a run that
 /// has ended is kept there. Routing is read only where something has to be computed.
 class Analyzer {
@@ -123,6 +112,7 @@ public:
             m_raw.emplace(m_path, m_run.id);
         }
         AnalysisTable made = runAnalysis(info, text, input());
+        throwIfStopped(m_stop);
         if (!keeps) return made;
         try {
             keepTable(m_path, subjectOf(m_run.id), info, text, made);
@@ -145,10 +135,11 @@ private:
                 .weights = m_weights ? &*m_weights : nullptr,
                 .deep = m_deep ? &*m_deep : nullptr,
                 .raw = m_raw ? &*m_raw : nullptr,
-                .progress = percentOnTerminal()};
+                .progress = analysisProgress(m_stop)};
     }
 
     const AnalyzeArguments& m_arguments;
+    const StopSignal m_stop;
     std::filesystem::path m_path;
     std::optional<SessionReader> m_session;
     std::optional<Checkpoint> m_checkpoint;

@@ -15,10 +15,13 @@ public:
     Assigner(std::span<const float> gains, std::size_t n)
         : m_gains(gains), m_n(n), m_u(n, 0.0), m_v(n, 0.0), m_columnOf(n, kNone), m_rowOf(n, kNone) {}
 
-    std::vector<std::int32_t> assign() {
+    std::vector<std::int32_t> assign(const std::function<void(double)>& pause) {
         reduceColumns();
-        for (std::size_t row = 0; row < m_n; ++row)
-            if (m_columnOf[row] == kNone) augmentFrom(row);
+        for (std::size_t row = 0; row < m_n; ++row) {
+            if (m_columnOf[row] != kNone) continue;
+            if (pause) pause(static_cast<double>(row) / static_cast<double>(m_n));
+            augmentFrom(row);
+        }
         return std::move(m_columnOf);
     }
 
@@ -116,8 +119,9 @@ std::int64_t sortCounting(std::span<std::int32_t> values, std::span<std::int32_t
 
 }  // namespace
 
-std::vector<std::int32_t> bestAssignment(std::span<const float> gains, std::size_t n) {
-    return n == 0 ? std::vector<std::int32_t>{} : Assigner(gains, n).assign();
+std::vector<std::int32_t> bestAssignment(std::span<const float> gains, std::size_t n,
+                                         const std::function<void(double)>& pause) {
+    return n == 0 ? std::vector<std::int32_t>{} : Assigner(gains, n).assign(pause);
 }
 
 double kendallTau(std::span<const std::int32_t> permutation) {

@@ -17,6 +17,10 @@ namespace {
 
 constexpr double kNoData = std::numeric_limits<double>::quiet_NaN();
 
+/// Of a's neurons: so many products at once; and what part of a match the products take, for who waits.
+constexpr std::size_t kRowsAtOnce = 256;
+constexpr double kProductsPart = 0.3;
+
 struct Pair {
     std::size_t a, b;  ///< places in the layer's list of units
 };
@@ -119,11 +123,11 @@ AnalysisTable neuronMatchingTable(const AnalysisInput& input, Parameters& parame
         const std::vector<Pair> pairs = drawPairs(units, choice);
         pairsOfLayer = std::max(pairsOfLayer, pairs.size());
         std::vector<NeuronMatch> matches(pairs.size() * 3);
-        forEachSlice(study->pool(), matches.size(), progress, [&](std::size_t item, std::size_t) {
+        forEachLongItem(study->pool(), matches.size(), progress, [&](std::size_t item, std::size_t, const auto& pause) {
             const auto [a, b] = pairs[item / 3];
             const ExpertMatrix matrix = kExpertMatrices[item % 3];
             matches[item] = matchNeurons(drawNeurons(weights.neurons(index, a, matrix), all, count),
-                                         drawNeurons(weights.neurons(index, b, matrix), all, count), count);
+                                         drawNeurons(weights.neurons(index, b, matrix), all, count), count, pause);
         });
         for (std::size_t item = 0; item < matches.size(); ++item) {
             const auto [a, b] = pairs[item / 3];
@@ -152,7 +156,8 @@ AnalysisTable neuronMatchingTable(const AnalysisInput& input, Parameters& parame
 
 double NeuronMatch::growth() const { return (after - before) / std::abs(before); }
 
-NeuronMatch matchNeurons(std::span<const float> a, std::span<const float> b, std::size_t neurons) {
+NeuronMatch matchNeurons(std::span<const float> a, std::span<const float> b, std::size_t neurons,
+                         const std::function<void(double)>& pause) {
     NeuronMatch match;
     const std::vector<double> squaresA = squaresOf(a, neurons), squaresB = squaresOf(b, neurons);
     const double squareA = sumOf(squaresA), squareB = sumOf(squaresB);
@@ -160,14 +165,21 @@ NeuronMatch matchNeurons(std::span<const float> a, std::span<const float> b, std
     std::vector<float> products(neurons * neurons), cosines(neurons * neurons);
     const MatrixView view{reinterpret_cast<const std::byte*>(b.data()), ElementType::F32, static_cast<int>(neurons),
                           static_cast<int>(b.size() / neurons)};
-    Kernels::vectorised().matmul(view, a.data(), static_cast<int>(neurons), 0, view.rows, products.data());
+    for (std::size_t first = 0; first < neurons; first += kRowsAtOnce) {
+        if (pause) pause(kProductsPart * static_cast<double>(first) / static_cast<double>(neurons));
+        Kernels::vectorised().matmul(view, a.data() + first * (a.size() / neurons),
+                                     static_cast<int>(std::min(kRowsAtOnce, neurons - first)), 0, view.rows,
+                                     products.data() + first * neurons);
+    }
     for (std::size_t i = 0; i < neurons; ++i) {
         for (std::size_t j = 0; j < neurons; ++j) {
             const double cosine = cosineOf(static_cast<double>(products[i * neurons + j]), squaresA[i], squaresB[j]);
             cosines[i * neurons + j] = std::isfinite(cosine) ? static_cast<float>(cosine) : 0.0F;  // a neuron of zeros
         }
     }
-    const std::vector<std::int32_t> order = bestAssignment(cosines, neurons);
+    const std::vector<std::int32_t> order = bestAssignment(cosines, neurons, [&](double part) {
+        if (pause) pause(kProductsPart + (1 - kProductsPart) * part);
+    });
     double before = 0, after = 0;
     for (std::size_t i = 0; i < neurons; ++i) {
         before += static_cast<double>(products[i * neurons + i]);

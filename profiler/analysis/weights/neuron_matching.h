@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <limits>
 #include <span>
 
@@ -19,8 +20,10 @@ struct NeuronMatch {
 
 /// a and b are [neurons, H]. Plain equivalent: the cosine of every neuron of a with every neuron of b, the assignment
 /// with the largest sum of them (scipy's linear_sum_assignment), b's rows in that order. O(n²·H + n³). All NaN where a
-/// value is not finite or a matrix is zero. Source: Look-into-MoEs (arXiv 2406.18219 §4.1, table 2).
-NeuronMatch matchNeurons(std::span<const float> a, std::span<const float> b, std::size_t neurons);
+/// value is not finite or a matrix is zero. `pause` is called now and then with the part that is done; it may throw to
+/// end the work, and may be empty. Source: Look-into-MoEs (arXiv 2406.18219 §4.1, table 2).
+NeuronMatch matchNeurons(std::span<const float> a, std::span<const float> b, std::size_t neurons,
+                         const std::function<void(double)>& pause = {});
 
 /// By layer, matrix and pair of experts: matchNeurons(), and its means.
 AnalysisInfo neuronMatchingAnalysis();

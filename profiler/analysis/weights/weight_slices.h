@@ -96,23 +96,39 @@ private:
     std::vector<float> m_values;
 };
 
-/// Runs body(item, worker) for every item on all threads and tells progress from the calling thread; when that throws,
-/// the items that have not begun are left out and its exception goes on.
+/// Runs body(item, worker, pause) for every item on all threads and tells progress from the calling thread. Items that
+/// take long call pause(part of the item that is done) now and then. When telling progress throws, or an item does, the
+/// items that have not begun are left out, those that are going on end at their next pause, and the exception goes on.
 template <class Body>
-void forEachSlice(ThreadPool& pool, std::size_t items, const std::function<void(double)>& progress, Body&& body) {
+void forEachLongItem(ThreadPool& pool, std::size_t items, const std::function<void(double)>& progress, Body&& body) {
+    struct Abandoned {};
     std::atomic<std::size_t> done{0};
     std::atomic<bool> stopped{false};
     pool.forEach(static_cast<int>(items), [&](int item, int worker) {
+        const auto pause = [&](double part) {
+            if (stopped.load(std::memory_order_relaxed)) throw Abandoned();
+            const auto whole = static_cast<double>(done.load(std::memory_order_relaxed));
+            if (worker == 0 && progress) progress((whole + part) / static_cast<double>(items));
+        };
         if (stopped.load(std::memory_order_relaxed)) return;
         try {
-            body(static_cast<std::size_t>(item), static_cast<std::size_t>(worker));
-            const std::size_t now = done.fetch_add(1, std::memory_order_relaxed) + 1;
-            if (worker == 0 && progress) progress(static_cast<double>(now) / static_cast<double>(items));
+            body(static_cast<std::size_t>(item), static_cast<std::size_t>(worker), pause);
+            done.fetch_add(1, std::memory_order_relaxed);
+            pause(0);
+        } catch (const Abandoned&) {
+            return;  // who stopped it tells why
         } catch (...) {
             stopped.store(true, std::memory_order_relaxed);
             throw;
         }
     });
+}
+
+/// As forEachLongItem(), of items that take a moment each: body(item, worker).
+template <class Body>
+void forEachSlice(ThreadPool& pool, std::size_t items, const std::function<void(double)>& progress, Body&& body) {
+    forEachLongItem(pool, items, progress,
+                    [&](std::size_t item, std::size_t worker, const auto&) { body(item, worker); });
 }
 
 }  // namespace expertscope

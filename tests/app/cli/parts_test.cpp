@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The command line's own parts, without a child process.
 #include <cmath>
+#include <csignal>
 #include <filesystem>
 
 #include <gmock/gmock.h>
 
+#include "app/cli/analysis_progress.h"
 #include "app/cli/deep_argument.h"
 #include "app/cli/fidelity.h"
 #include "app/cli/logits_spool.h"
@@ -192,6 +194,21 @@ TEST(RawVectors, AreKeptWhereTheyAreAskedForAndFit) {
     EXPECT_THAT(*rawVectorsNote(some, model, 12, 2), testing::HasSubstr("in each of 2 runs take up to 34"));
     EXPECT_THROW(rawVectorsNote(some, model, 100, 4), UsageError);
     EXPECT_FALSE(rawVectorsNote(*parseDeepCapture("deep"), model, 1'000'000'000, 1));
+}
+
+TEST(AnalysisProgress, EndsTheAnalysisOnceASignalHasAskedForIt) {
+    const StopSignal stop;
+    const std::function<void(double)> progress = analysisProgress(stop);
+    progress(0.5);
+    ASSERT_EQ(std::raise(SIGINT), 0);
+    try {
+        progress(0.6);
+        FAIL() << "it goes on";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::Interrupted);
+        EXPECT_THAT(error.what(), HasSubstr("was interrupted"));
+    }
+    EXPECT_THROW(throwIfStopped(stop), Error);
 }
 
 TEST(EngineVariants, AreEveryCombinationPoliciesOutermost) {

@@ -64,6 +64,26 @@ TEST(WeightAssignment, GainsWhatScipyGains) {
         << "scipy 1.10: linear_sum_assignment(gains, maximize=True)";
 }
 
+TEST(WeightAssignment, EndsWhereItsPauseThrows) {
+    struct Enough {};
+    constexpr std::size_t kSize = 60;
+    std::mt19937 random(3);
+    std::vector<float> gains(kSize * kSize);
+    for (float& gain : gains)
+        gain = static_cast<float>(random() % 1000);
+    double last = 0;
+    int rows = 0;
+    EXPECT_THROW(bestAssignment(gains, kSize,
+                                [&](double part) {
+                                    EXPECT_GE(part, last);
+                                    last = part;
+                                    if (++rows == 3) throw Enough();
+                                }),
+                 Enough);
+    EXPECT_EQ(rows, 3);
+    EXPECT_LT(last, 1);
+}
+
 TEST(WeightAssignment, KendallTauCountsPairsInTheWrongOrder) {
     EXPECT_EQ(kendallTau(std::vector<std::int32_t>{0, 1, 2, 3}), 1);
     EXPECT_EQ(kendallTau(std::vector<std::int32_t>{3, 2, 1, 0}), -1);
