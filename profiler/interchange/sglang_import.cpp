@@ -80,7 +80,10 @@ private:
         for (const json& part : streamed ? told[kStreamedParts] : whole) {
             if (!part.is_string()) refuseThis("has routed_experts that are no text");
             std::string next = bytesOf(part, "routed_experts");
-            all = next.starts_with(all) ? std::move(next) : all + next;
+            if (next.starts_with(all))
+                all = std::move(next);
+            else
+                all += next;
         }
         return all;
     }
