@@ -8,8 +8,9 @@
 namespace expertscope {
 namespace {
 
-constexpr double kBesideAxis = 80;  // pixels of a plot that its value axis takes
-constexpr double kGap = 6;          // pixels between two labels
+constexpr double kBesideAxis = 80;    // pixels of a plot that its value axis takes
+constexpr double kBesideLabels = 40;  // pixels that it takes besides its labels
+constexpr double kGap = 6;            // pixels between two labels
 
 }  // namespace
 
@@ -37,6 +38,28 @@ QVector<double> LabelTicker::createTickVector(double, const QCPRange& range) {
 QString LabelTicker::getTickLabel(double tick, const QLocale&, QChar, int) {
     const auto i = static_cast<qsizetype>(std::llround(tick));
     return i >= 0 && i < m_labels.size() && i % m_every == 0 ? m_labels[i] : QString();
+}
+
+double ValueTicker::getTickStep(const QCPRange& range) {
+    const QCustomPlot& plot = *m_axis.parentPlot();
+    const QFontMetrics metrics(m_axis.tickLabelFont());
+    double beside = kBesideAxis;  // what the left axis takes: known for sure only once its labels are
+    for (const QString& label : plot.yAxis->tickVectorLabels())
+        beside = std::max(beside, kBesideLabels + metrics.horizontalAdvance(label));
+    const double pixels = std::max(1.0, plot.viewport().width() - beside) / range.size();
+    const auto touch = [&](double step) {
+        const double last = std::floor(range.upper / step) * step;
+        const QString label = getTickLabel(last, plot.locale(), m_axis.numberFormat().at(0), m_axis.numberPrecision());
+        return metrics.horizontalAdvance(label) + kGap > step * pixels;
+    };
+    constexpr int kUsual = 5;
+    double step = 0;
+    for (int count = kUsual; count > 0; --count) {
+        setTickCount(count);
+        step = QCPAxisTicker::getTickStep(range);
+        if (!touch(step)) break;
+    }
+    return step;
 }
 
 void setLabels(QCPAxis& axis, const QStringList& labels) {

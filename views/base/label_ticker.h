@@ -24,6 +24,18 @@ private:
     qsizetype m_every = 1;  ///< label that is shown, as of the last ticks
 };
 
+/// Ticks of a bottom axis of numbers: as many as usual, but fewer where their labels would touch.
+class ValueTicker : public QCPAxisTicker {
+public:
+    explicit ValueTicker(const QCPAxis& axis) : m_axis(axis) {}
+
+protected:
+    double getTickStep(const QCPRange& range) override;
+
+private:
+    const QCPAxis& m_axis;
+};
+
 /// Gives the axis such labels.
 void setLabels(QCPAxis& axis, const QStringList& labels);
 

@@ -17,6 +17,7 @@
 #include "views/base/draw_list_plottable.h"
 #include "views/base/empty_state.h"
 #include "views/base/job_strip.h"
+#include "views/base/label_ticker.h"
 #include "views/base/legend_strip.h"
 #include "views/base/number_format.h"
 #include "views/base/plot_style.h"
@@ -122,6 +123,7 @@ CompareView::Chart CompareView::makeChart(const QString& heading, const QString&
     chart.plot->setMinimumSize(220, 110);
     chart.plot->setAccessibleName(heading);
     chart.plot->xAxis->setLabel(keyLabel);
+    chart.plot->xAxis->setTicker(QSharedPointer<ValueTicker>::create(*chart.plot->xAxis));
     chart.plot->setToolTip(definition);
     chart.marks = new DrawListPlottable(chart.plot->xAxis, chart.plot->yAxis);
     auto* layout = new QVBoxLayout(chart.box);

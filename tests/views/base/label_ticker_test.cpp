@@ -52,5 +52,29 @@ TEST(LabelTicker, LabelsOnlyWhatIsVisible) {
     EXPECT_EQ(part.plot.xAxis->tickVector(), (QVector<double>{3, 4, 5, 6}));
 }
 
+TEST(ValueTicker, GivesFewerNumbersWhereTheirLabelsWouldTouch) {
+    for (const int width : {260, 420, 1200}) {
+        QCustomPlot plot;
+        plot.setViewport(QRect(0, 0, width, 200));
+        const auto names = QSharedPointer<QCPAxisTickerText>::create();
+        names->addTick(1, QStringLiteral("#3 mixtral-offloading"));
+        plot.yAxis->setTicker(names);
+        plot.xAxis->setTicker(QSharedPointer<ValueTicker>::create(*plot.xAxis));
+        plot.xAxis->setRange(0, 18200);
+        plot.replot();
+        plot.replot();  // by now the left axis' labels are known
+        const QFontMetrics metrics(plot.xAxis->tickLabelFont());
+        const QVector<double> ticks = plot.xAxis->tickVector();
+        const QVector<QString> labels = plot.xAxis->tickVectorLabels();
+        ASSERT_GE(ticks.size(), 2) << width;
+        for (int i = 1; i < ticks.size(); ++i) {
+            const double half = (metrics.horizontalAdvance(labels[i]) + metrics.horizontalAdvance(labels[i - 1])) / 2.0;
+            EXPECT_GT(plot.xAxis->coordToPixel(ticks[i]) - plot.xAxis->coordToPixel(ticks[i - 1]), half)
+                << labels[i].toStdString() << " at " << width;
+        }
+        EXPECT_GE(ticks.size(), width == 1200 ? 7 : 2);
+    }
+}
+
 }  // namespace
 }  // namespace expertscope
