@@ -77,6 +77,7 @@ QString RunListModel::text(const RunEntry& run, int column) const {
         case Budget:
             return budgetText(run.description);
         case Speed:
+            if (!madeByEngine(run.description)) return "–";
             if (run.summary) return numberText(run.summary->decodeTokensPerSecond);
             return m_liveRun == run.id ? numberText(m_liveSpeed) : QString("–");
         case HitRate:

@@ -71,8 +71,7 @@ QString importedText(const ImportOutcome& outcome) {
     QString text = QString("Imported as run %1 of %2 from %3: %4.")
                        .arg(outcome.run.run.value())
                        .arg(QFileInfo(outcome.request.session).fileName(), outcome.format, parts.join(", "));
-    for (const std::string& note : outcome.run.notes)
-        text += " " + QString::fromStdString(note);
+    if (!outcome.run.notes.empty()) text += " Notes in the overview say what the file does not.";
     return text;
 }
 

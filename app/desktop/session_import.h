@@ -37,7 +37,7 @@ QString sessionBeside(const QString& file);
 /// Whether a file calls itself a session, by its ending or as SQLite's header tells; else it is another tool's.
 bool isSessionFile(const QString& file);
 
-/// "run 1 of trace.esdb: 12,345 spans", with the model where there is routing, and the importer's notes.
+/// "run 1 of trace.esdb: 12,345 spans", with the model where there is routing, and where the importer's notes are.
 QString importedText(const ImportOutcome& outcome);
 
 /// Imports one file at a time off the UI thread.

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
+#include "views/base/give_back.h"
 #include "views/base/number_format.h"
 
 namespace expertscope {
@@ -46,7 +48,7 @@ void drawBar(DrawList& list, const TokenBar& bar, double from, double to, int ta
 
 }  // namespace
 
-void TokenStripModel::clear() { *this = {}; }
+void TokenStripModel::clear() { giveBack(std::exchange(*this, {})); }
 
 TokenStripModel::StepTime& TokenStripModel::step(StepIndex index) {
     if (index.index() >= m_steps.size()) m_steps.resize(index.index() + 1);

@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "views/base/colour_science.h"
 #include "views/base/draw_marks.h"
+#include "views/base/give_back.h"
 #include "views/base/number_format.h"
 #include "views/base/theme.h"
 
@@ -46,8 +48,8 @@ void ExpertMapModel::setSums(std::vector<ExpertCount> sums) {
 }
 
 void ExpertMapModel::countAnew() {
-    m_usage = ExpertUsageCounter(m_model.layers, m_model.experts, m_filter);
-    m_reuse = ReuseCounter(m_model.layers, m_model.experts, m_model.topK, m_filter);
+    giveBack(std::exchange(m_usage, ExpertUsageCounter(m_model.layers, m_model.experts, m_filter)));
+    giveBack(std::exchange(m_reuse, ReuseCounter(m_model.layers, m_model.experts, m_model.topK, m_filter)));
     for (const ExpertCount& sum : m_sums)
         m_usage.addSum(sum.layer, sum.expert, sum.count);
 }

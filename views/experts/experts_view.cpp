@@ -33,7 +33,7 @@ namespace {
 /// Counted in some milliseconds; a long run is counted by and by, so that the window never stands still.
 constexpr std::size_t kCountedAtOnce = 32'768;
 /// Between two pictures of what has been counted so far.
-constexpr int kPictureMilliseconds = 100;
+constexpr int kPictureMilliseconds = 150;
 
 }  // namespace
 
@@ -242,14 +242,20 @@ void ExpertsView::readSums() {
 }
 
 void ExpertsView::follow() {
-    m_stale = true;
-    if (isVisible()) takeIn();
+    if (!isVisible()) {
+        m_stale = true;
+    } else if (m_session.reading()) {
+        if (!m_more.isActive()) m_more.start(0);  // not in the same breath: the trace has just taken in a part
+    } else {
+        takeIn();
+    }
 }
 
 void ExpertsView::refresh() {
     takeIn();
     countSome(std::numeric_limits<std::size_t>::max());
     showCounted();
+    plot()->replot();
     m_reading->wait();
 }
 
@@ -282,11 +288,11 @@ void ExpertsView::countSome(std::size_t most) {
 
 void ExpertsView::countOn() {
     countSome(kCountedAtOnce);
-    const bool rest = !isCounted();
-    if (rest) {
-        m_more.start(0);
-    } else {
+    const bool rest = !isCounted() || m_session.reading();
+    if (isCounted()) {
         m_more.stop();
+    } else {
+        m_more.start(0);
     }
     if (!rest || !m_sincePicture.isValid() || m_sincePicture.hasExpired(kPictureMilliseconds)) showCounted();
 }
@@ -299,7 +305,7 @@ void ExpertsView::showCounted() {
     fitAxes();
     updateControls();
     updateTexts();
-    plot()->replot();
+    plot()->replot(QCustomPlot::rpQueuedReplot);
 }
 
 void ExpertsView::tellIfEmpty() {

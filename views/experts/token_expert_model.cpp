@@ -5,8 +5,10 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "views/base/draw_marks.h"
+#include "views/base/give_back.h"
 #include "views/base/number_format.h"
 #include "views/base/theme.h"
 #include "views/experts/expert_map_model.h"
@@ -61,8 +63,8 @@ void TokenExpertModel::setRun(const ModelFacts& model) {
     m_tokens = 0;
     m_maxWeight = 0;
     m_selectionsRead = 0;
-    m_index = SelectionIndex(model.layers, model.topK);
-    m_residency = ResidencyTimeline(model.layers, model.experts);
+    giveBack(std::exchange(m_index, SelectionIndex(model.layers, model.topK)));
+    giveBack(std::exchange(m_residency, ResidencyTimeline(model.layers, model.experts)));
     setLayer(m_layer);
 }
 

@@ -272,11 +272,16 @@ void OverviewView::bringUpToDate() {
 /// The way of a run that grows, recorded or read just now: everything, but what takes reading not more often than it
 /// can be read.
 void OverviewView::follow() {
-    const bool readable = m_sinceReading.isValid() && !m_sinceReading.hasExpired(kReadingMilliseconds);
     const bool live = m_model.hasRun() && (m_model.state() == RunState::Running || m_session.reading());
-    if (!live || !readable) return bringUpToDate();
+    if (!live) return bringUpToDate();
     m_model.update();
     updateNumbers();
+    if (m_sinceReading.isValid() && !m_sinceReading.hasExpired(kReadingMilliseconds)) return;
+    m_sinceReading.start();
+    // Not in the same breath: of a long run both together take longer than a frame.
+    QTimer::singleShot(0, this, [this] {
+        if (m_model.hasRun()) updateReading();
+    });
 }
 
 void OverviewView::updateNumbers() {

@@ -12,8 +12,8 @@ namespace expertscope {
 namespace {
 
 constexpr int kTabCharacters = 4;
-/// Laid out at once, in a few milliseconds.
-constexpr qsizetype kCharactersAtOnce = 30'000;
+/// Laid out at once, in some milliseconds.
+constexpr qsizetype kCharactersAtOnce = 8'000;
 
 QTextCharFormat inColour(const QColor& color) {
     QTextCharFormat format;
