@@ -2,13 +2,13 @@
 #include "views/base/session_model.h"
 
 #include <QFileInfo>
-#include <QThreadPool>
 #include <algorithm>
 #include <atomic>
 #include <utility>
 
 #include "engine/base/error.h"
 #include "views/base/background_job.h"
+#include "views/base/give_back.h"
 
 namespace expertscope {
 namespace {
@@ -60,6 +60,12 @@ struct SessionModel::Held {
 
     RunTrace trace;
     std::atomic<int> readers = 0;
+};
+
+/// A session that is shown no more.
+struct SessionModel::Left {
+    std::unique_ptr<SessionReader> reader;
+    std::map<std::int64_t, std::shared_ptr<Held>> traces;  ///< go before the reader that they read from
 };
 
 /// A session that was opened and is not shown yet: with a part of its newest run. Made on any thread, taken by the
@@ -156,11 +162,7 @@ void SessionModel::letGo() {
     m_current.reset();
     m_dataVersion = -1;
     if (!m_reader) return;
-    QThreadPool::globalInstance()->start(
-        [reader = std::shared_ptr<SessionReader>(std::move(m_reader)), traces = std::exchange(m_traces, {})]() mutable {
-            traces.clear();  // before the reader that they read from
-            reader.reset();
-        });
+    giveBack(Left{std::move(m_reader), std::exchange(m_traces, {})});
 }
 
 QString SessionModel::file() const { return m_reader ? QString::fromStdString(m_reader->file().string()) : QString(); }

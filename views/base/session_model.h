@@ -80,6 +80,7 @@ private:
     std::vector<RunEntry> m_runs;
     std::optional<RunId> m_current;
     struct Held;
+    struct Left;
     struct Opened;
     std::map<std::int64_t, std::shared_ptr<Held>> m_traces;
     QTimer m_timer;
