@@ -58,7 +58,8 @@ public:
                 const std::int64_t wanted = BlockCoverage::kPercents[percent] * m_total;  // in hundredths
                 if (100 * (covered + here * each) < wanted) break;
                 const std::int64_t missing = std::max<std::int64_t>(0, wanted - 100 * covered);
-                needed[percent++] += static_cast<double>(experts + (missing + 100 * each - 1) / (100 * each));
+                const std::int64_t more = (missing + 100 * each - 1) / (100 * each);
+                needed[percent++] += static_cast<double>(experts + more);
             }
             covered += here * each;
             experts += here;
