@@ -14,6 +14,7 @@
 #include <hwy/cache_control.h>
 #include <sched.h>
 
+#include "engine/base/cpu_loan.h"
 #include "engine/compute/cpu_limit.h"
 
 namespace expertscope {
@@ -46,7 +47,9 @@ bool spinUntil(Ready&& ready, std::chrono::microseconds limit) {
 /// raised and read only by a thread that holds an item, and the loop ends only when every item is done: so a worker
 /// that comes late finds either nothing or an item of the loop that is running, never one of a loop that has ended.
 struct ThreadPool::Impl {
-    explicit Impl(int count) : spin(count <= availableCpus() ? kSpin : kSpinOversubscribed) {
+    explicit Impl(int count)
+        : spin(count <= availableCpus() ? kSpin : kSpinOversubscribed),
+          lender(count >= availableCpus() ? count - 1 : 0) {
         workers.reserve(static_cast<std::size_t>(count - 1));
         try {
             for (int worker = 1; worker < count; ++worker)
@@ -63,6 +66,7 @@ struct ThreadPool::Impl {
         stopping.store(true);
         wake.fetch_add(1);
         wake.notify_all();
+        CpuLoan::announce();
         for (std::thread& worker : workers)
             worker.join();
     }
@@ -91,9 +95,23 @@ struct ThreadPool::Impl {
             wake.notify_one();
     }
 
-    void work(int worker) {
-        const auto ready = [this] { return untaken.load(std::memory_order_acquire) > 0 || stopping.load(); };
+    /// Whether this worker leaves its processor to somebody else now. The calling thread never does.
+    bool givesWay(int worker) const { return worker > 0 && worker == lender && CpuLoan::isHeld(); }
+
+    void giveWay(int worker) {
         while (true) {
+            const std::uint32_t seen = CpuLoan::changes();
+            if (stopping.load() || !givesWay(worker)) return;
+            CpuLoan::waitForChange(seen);
+        }
+    }
+
+    void work(int worker) {
+        const auto ready = [this, worker] {
+            return untaken.load(std::memory_order_acquire) > 0 || stopping.load() || givesWay(worker);
+        };
+        while (true) {
+            giveWay(worker);
             if (!spinUntil(ready, spin)) {
                 const std::uint32_t before = wake.load();
                 sleeping.fetch_add(1);
@@ -108,7 +126,7 @@ struct ThreadPool::Impl {
     void takeItems(int worker) {
         int done = 0;
         int left = untaken.load(std::memory_order_acquire);
-        while (left > 0) {
+        while (left > 0 && !givesWay(worker)) {
             if (!untaken.compare_exchange_weak(left, left - 1, std::memory_order_acq_rel, std::memory_order_acquire)) {
                 continue;
             }
@@ -129,6 +147,7 @@ struct ThreadPool::Impl {
     }
 
     const std::chrono::microseconds spin;
+    const int lender;  ///< the worker that gives way, where the pool keeps every processor busy; else 0
     Body body = nullptr;
     void* context = nullptr;
     int items = 0;

@@ -11,8 +11,10 @@
 #include <variant>
 #include <vector>
 
+#include <sched.h>
 #include <sys/resource.h>
 
+#include "engine/base/cpu_loan.h"
 #include "profiler/capture/loss_report.h"
 #include "profiler/capture/thread_rings.h"
 #include "storage/session_writer.h"
@@ -60,6 +62,8 @@ struct Recorder::Impl {
                 wake.wait_for(lock, kDrainEvery, [this] { return stopping || hurry.load(std::memory_order_relaxed); });
                 lock.unlock();
                 hurry.store(false, std::memory_order_relaxed);
+                const CpuLoan loan;
+                ::sched_yield();  // to the worker that it came in upon: it ends its item and gives way
                 drain(false);
                 const auto now = std::chrono::steady_clock::now();
                 if (now - lastCommit >= kCommitEvery) {

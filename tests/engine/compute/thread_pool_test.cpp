@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/compute/thread_pool.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <mutex>
@@ -12,6 +13,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "engine/base/cpu_loan.h"
 
 namespace expertscope {
 namespace {
@@ -101,6 +104,71 @@ TEST(ThreadPool, LetsWorkersTakePart) {
 TEST(ThreadPool, TakesTheCpusOfTheProcessForZero) {
     EXPECT_GE(ThreadPool::availableCpus(), 1);
     EXPECT_EQ(ThreadPool(0).threads(), ThreadPool::availableCpus());
+}
+
+/// Which of the workers take part in a loop whose items last long enough for all to come.
+std::set<int> workersOfALoop(ThreadPool& pool) {
+    std::mutex mutex;
+    std::set<int> workers;
+    pool.forEach(8 * pool.threads(), [&](int, int worker) {
+        const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(200);
+        while (std::chrono::steady_clock::now() < end) {}
+        const std::lock_guard lock(mutex);
+        workers.insert(worker);
+    });
+    return workers;
+}
+
+bool comesAgain(ThreadPool& pool, int worker) {
+    for (int loop = 0; loop < 2'000; ++loop)
+        if (workersOfALoop(pool).contains(worker)) return true;
+    return false;
+}
+
+TEST(ThreadPoolLending, LeavesTheLastWorkersProcessorToWhoHoldsALoan) {
+    ThreadPool pool(std::max(2, ThreadPool::availableCpus()));
+    const int last = pool.threads() - 1;
+    ASSERT_TRUE(comesAgain(pool, last));
+    {
+        const CpuLoan loan;
+        for (int loop = 0; loop < 50; ++loop)
+            EXPECT_FALSE(workersOfALoop(pool).contains(last)) << "loop " << loop;
+        const CpuLoan second;
+        EXPECT_FALSE(workersOfALoop(pool).contains(last));
+    }
+    EXPECT_TRUE(comesAgain(pool, last));
+}
+
+TEST(ThreadPoolLending, KeepsAllWorkersWhereItLeavesAProcessorAnyway) {
+    if (ThreadPool::availableCpus() < 3) GTEST_SKIP() << "needs three processors";
+    ThreadPool pool(2);
+    const CpuLoan loan;
+    EXPECT_TRUE(comesAgain(pool, 1));
+}
+
+TEST(ThreadPoolLending, EndsWhileALoanIsHeld) {
+    const CpuLoan loan;
+    ThreadPool pool(std::max(2, ThreadPool::availableCpus()));
+    int sum = 0;
+    pool.forEach(1, [&](int, int) { ++sum; });
+    EXPECT_EQ(sum, 1);
+}
+
+TEST(ThreadPoolLending, CallsEveryItemOnceWhileLoansComeAndGo) {
+    ThreadPool pool(std::max(2, ThreadPool::availableCpus()));
+    std::atomic<bool> ended{false};
+    std::thread borrower([&] {
+        while (!ended) {
+            const CpuLoan loan;
+            std::this_thread::yield();
+        }
+    });
+    std::vector<int> calls(67);
+    for (int loop = 0; loop < 5'000; ++loop)
+        pool.forEach(67, [&](int item, int) { ++calls[item]; });
+    ended = true;
+    borrower.join();
+    EXPECT_THAT(calls, testing::Each(5'000));
 }
 
 }  // namespace
