@@ -28,12 +28,11 @@ void chooseExperts(const Kernels& kernels, const float* logits, int experts, int
     for (int expert = 0; expert < experts; ++expert) {
         // Most are worse than all that are chosen.
         if (count == topK && !(logits[chosen[topK - 1].value()] < logits[expert])) continue;
-        int at = count;
-        while (at > 0 && logits[chosen[at - 1].value()] < logits[expert])
-            --at;
-        count = std::min(count + 1, topK);
-        std::move_backward(chosen + at, chosen + count - 1, chosen + count);
+        int at = std::min(count, topK - 1);
+        for (; at > 0 && logits[chosen[at - 1].value()] < logits[expert]; --at)
+            chosen[at] = chosen[at - 1];
         chosen[at] = ExpertId(expert);
+        count = std::min(count + 1, topK);
     }
     probabilities(kernels, logits, experts, topK, normalise, scratch, chosen, weights);
 }
