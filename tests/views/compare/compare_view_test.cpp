@@ -5,6 +5,7 @@
 #include <QImage>
 #include <QPushButton>
 #include <QSpinBox>
+#include <QTest>
 
 #include <gtest/gtest.h>
 
@@ -87,8 +88,10 @@ TEST(CompareView, ForgetsASessionThatIsLeftWhileItIsCounted) {
     Window window;
     ScratchSession other{ScratchSession::Empty{}};
     writeSimulatedRun(other.writer(), {.policy = "prefetch-all"});
-    window.view->show();
     window.session.open(window.file.file());
+    for (const RunEntry& run : window.session.runs())
+        ASSERT_TRUE(QTest::qWaitFor([&] { return window.session.trace(run.id)->isWhole(); }));
+    window.view->show();
     ASSERT_TRUE(window.view->counting());
     window.session.open(other.file());
     EXPECT_TRUE(window.view->model().empty());
