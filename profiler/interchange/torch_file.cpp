@@ -130,7 +130,8 @@ void TorchFile::openSequence() {
         return pickle;
     };
     next();  // the version of the format: there was one
-    if (const PickleNode* order = next()->root().find("little_endian"); order && order->integer == 0)
+    const std::unique_ptr<Unpickled> machine = next();
+    if (const PickleNode* order = machine->root().find("little_endian"); order && order->integer == 0)
         refuse("was saved on a big-endian machine");
     m_pickle = next();
     const std::unique_ptr<Unpickled> numbers = next();
