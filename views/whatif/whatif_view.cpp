@@ -290,7 +290,7 @@ void WhatIfView::draw() {
     m_speeds.legend->setEntries(speeds);
     const auto open = m_model.open().size();
     m_progress->setText(open == 0 ? tr("Everything is replayed. Policies that change the output are replayed over the "
-                                       "routing as recorded.")
+                                       "routing as recorded, as if it were their own.")
                                   : tr("%1 replays to go…").arg(countText(static_cast<std::int64_t>(open))));
     m_table->setTable(m_model.columns(), m_model.rows());
     m_hits.plot->replot(QCustomPlot::rpQueuedReplot);
