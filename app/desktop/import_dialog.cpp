@@ -4,7 +4,6 @@
 #include <QCheckBox>
 #include <QClipboard>
 #include <QComboBox>
-#include <QFileDialog>
 #include <QFileInfo>
 #include <QFormLayout>
 #include <QGroupBox>
@@ -15,6 +14,7 @@
 #include <QSpinBox>
 #include <QVBoxLayout>
 
+#include "app/desktop/dialog_rows.h"
 #include "engine/base/error.h"
 #include "profiler/interchange/import_registry.h"
 
@@ -25,16 +25,6 @@ constexpr int kMostLayers = 4096, kMostExperts = 65'536;
 constexpr const char* kAsTheFileSays = "as the file says";
 
 QString textOf(std::string_view words) { return QString::fromUtf8(words.data(), static_cast<qsizetype>(words.size())); }
-
-QWidget* inARow(std::initializer_list<QWidget*> widgets, int stretched) {
-    auto* holder = new QWidget;
-    auto* layout = new QHBoxLayout(holder);
-    layout->setContentsMargins(0, 0, 0, 0);
-    int at = 0;
-    for (QWidget* widget : widgets)
-        layout->addWidget(widget, at++ == stretched ? 1 : 0);
-    return holder;
-}
 
 QSpinBox* numberBox(const char* name, int most, const QString& meaning) {
     auto* box = new QSpinBox;
@@ -86,7 +76,7 @@ ImportDialog::ImportDialog(const QString& file, QWidget* parent)
     form->addRow("File", name);
     form->addRow("Format", m_format);
     form->addRow("", m_recognised);
-    form->addRow("Session", makeSessionRow(m_file));
+    form->addRow("Session", makeSessionRow());
     form->addRow("Warm-up", m_leaveOutWarmUp);
     auto* layout = new QVBoxLayout(this);
     layout->addLayout(form);
@@ -101,23 +91,15 @@ ImportDialog::ImportDialog(const QString& file, QWidget* parent)
     recognise();
 }
 
-QWidget* ImportDialog::makeSessionRow(const QString& file) {
+QWidget* ImportDialog::makeSessionRow() {
     m_session->setObjectName("importSession");
-    m_session->setText(sessionBeside(file));
+    m_session->setText(sessionBeside(m_file));
     m_sessionFacts->setObjectName("importSessionFacts");
-    auto* browse = new QPushButton("Browse…", this);
-    browse->setAutoDefault(false);
-    connect(browse, &QPushButton::clicked, this, [this] {
-        const QString chosen =
-            QFileDialog::getSaveFileName(this, "Write the session to", m_session->text(), "Sessions (*.esdb)", nullptr,
-                                         QFileDialog::DontConfirmOverwrite);
-        if (!chosen.isEmpty()) m_session->setText(chosen);
-    });
     connect(m_session, &QLineEdit::textChanged, this, &ImportDialog::check);
     auto* holder = new QWidget(this);
     auto* layout = new QVBoxLayout(holder);
     layout->setContentsMargins(0, 0, 0, 0);
-    layout->addWidget(inARow({m_session, browse}, 0));
+    layout->addWidget(sessionRow(*m_session, "Write the session to"));
     layout->addWidget(m_sessionFacts);
     return holder;
 }
@@ -140,20 +122,14 @@ QWidget* ImportDialog::makeModelBox() {
 }
 
 QWidget* ImportDialog::makeButtons() {
-    auto* cancel = new QPushButton("Cancel", this);
-    m_copy->setAutoDefault(false);
-    cancel->setAutoDefault(false);
     m_import->setObjectName("importStart");
-    m_import->setDefault(true);
     connect(m_copy, &QPushButton::clicked, this,
             [this] { QGuiApplication::clipboard()->setText(request().commandLine()); });
-    connect(cancel, &QPushButton::clicked, this, &QDialog::close);
-    connect(m_import, &QPushButton::clicked, this, [this] {
+    return dialogButtons(*this, *m_copy, *m_import, [this] {
         const ImportRequest chosen = request();
         close();
         emit importRequested(chosen);
     });
-    return inARow({m_copy, new QWidget, cancel, m_import}, 1);
 }
 
 /// Looks at the beginning of the file, off the UI thread: it may be on a slow disk, or compressed.

@@ -31,7 +31,7 @@ signals:
     void importRequested(const ImportRequest& request);
 
 private:
-    QWidget* makeSessionRow(const QString& file);
+    QWidget* makeSessionRow();
     QWidget* makeModelBox();
     QWidget* makeButtons();
     void recognise();

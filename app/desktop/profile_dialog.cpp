@@ -20,6 +20,7 @@
 #include <QVBoxLayout>
 
 #include "app/desktop/budget_slider.h"
+#include "app/desktop/dialog_rows.h"
 #include "app/resource_paths.h"
 #include "engine/base/error.h"
 #include "engine/offload/policy_registry.h"
@@ -64,16 +65,6 @@ QLabel* badge(bool exact, QWidget* parent) {
                           ? "Gives logits bit-identical to the run with every expert resident."
                           : "Changes which experts are used, and so the text; its fidelity is shown beside its speed.");
     return label;
-}
-
-QWidget* row(std::initializer_list<QWidget*> widgets, int stretched) {
-    auto* holder = new QWidget;
-    auto* layout = new QHBoxLayout(holder);
-    layout->setContentsMargins(0, 0, 0, 0);
-    int at = 0;
-    for (QWidget* widget : widgets)
-        layout->addWidget(widget, at++ == stretched ? 1 : 0);
-    return holder;
 }
 
 }  // namespace
@@ -127,7 +118,7 @@ ProfileDialog::ProfileDialog(const QStringList& recentModels, const QStringList&
     form->addRow("Also at", m_moreBudgets);
     auto* eviction = new QLabel("Eviction", this);
     auto* tokens = new QLabel("Tokens", this);
-    form->addRow("Link", row({m_link, eviction, m_eviction, tokens, m_tokens}, 0));
+    form->addRow("Link", inARow({m_link, eviction, m_eviction, tokens, m_tokens}, 0));
     form->addRow("Record", makeRecord());
     form->addRow("Session", makeSessionRow());
 
@@ -166,7 +157,7 @@ QWidget* ProfileDialog::makeModelRow(const QStringList& recentModels) {
     auto* holder = new QWidget(this);
     auto* layout = new QVBoxLayout(holder);
     layout->setContentsMargins(0, 0, 0, 0);
-    layout->addWidget(row({m_model, browse}, 0));
+    layout->addWidget(inARow({m_model, browse}, 0));
     layout->addWidget(m_modelFacts);
     return holder;
 }
@@ -200,7 +191,7 @@ QWidget* ProfileDialog::makePreparedRow(const QStringList& recentPrepared) {
     auto* holder = new QWidget(this);
     auto* layout = new QVBoxLayout(holder);
     layout->setContentsMargins(0, 0, 0, 0);
-    layout->addWidget(row({m_preparedInput, browse}, 0));
+    layout->addWidget(inARow({m_preparedInput, browse}, 0));
     layout->addWidget(m_preparedFacts);
     return holder;
 }
@@ -225,12 +216,12 @@ QWidget* ProfileDialog::makePrompts() {
     bundled->setContentsMargins(0, 5, 0, 0);
     m_promptInput->addWidget(bundled);
     m_promptInput->addWidget(m_text);
-    m_promptInput->addWidget(row({m_file, browse}, 0));
+    m_promptInput->addWidget(inARow({m_file, browse}, 0));
     connect(m_promptKind, &QComboBox::currentIndexChanged, m_promptInput, &QStackedWidget::setCurrentIndex);
     connect(m_promptKind, &QComboBox::currentIndexChanged, this, &ProfileDialog::check);
     connect(m_text, &QPlainTextEdit::textChanged, this, &ProfileDialog::check);
     connect(m_file, &QLineEdit::textChanged, this, &ProfileDialog::check);
-    auto* holder = row({m_promptKind, m_promptInput}, 1);
+    auto* holder = inARow({m_promptKind, m_promptInput}, 1);
     holder->layout()->setAlignment(m_promptKind, Qt::AlignTop);
     return holder;
 }
@@ -290,32 +281,20 @@ QWidget* ProfileDialog::makeSessionRow() {
     try {
         m_session->setText(newSessionPath("demo"));
     } catch (const Error& error) { m_session->setPlaceholderText(QString::fromUtf8(error.what())); }
-    auto* browse = new QPushButton("Browse…", this);
-    connect(browse, &QPushButton::clicked, this, [this] {
-        const QString file = QFileDialog::getSaveFileName(this, "Record to", m_session->text(), "Sessions (*.esdb)",
-                                                          nullptr, QFileDialog::DontConfirmOverwrite);
-        if (!file.isEmpty()) m_session->setText(file);
-    });
     connect(m_session, &QLineEdit::textChanged, this, &ProfileDialog::check);
     m_session->setToolTip("Where the runs are recorded; they are added where the file exists.");
-    return row({m_session, browse}, 0);
+    return sessionRow(*m_session, "Record to");
 }
 
 QWidget* ProfileDialog::makeButtons() {
     auto* copy = new QPushButton("Copy as command", this);
-    auto* cancel = new QPushButton("Cancel", this);
-    copy->setAutoDefault(false);
-    cancel->setAutoDefault(false);
     m_start->setObjectName("profileStart");
-    m_start->setDefault(true);
     connect(copy, &QPushButton::clicked, this, [this] { QGuiApplication::clipboard()->setText(job().commandLine()); });
-    connect(cancel, &QPushButton::clicked, this, &QDialog::close);
-    connect(m_start, &QPushButton::clicked, this, [this] {
+    return dialogButtons(*this, *copy, *m_start, [this] {
         const ProfileJob chosen = job();
         close();
         emit startRequested(chosen);
     });
-    return row({copy, new QWidget, cancel, m_start}, 1);
 }
 
 void ProfileDialog::askForModel() {
