@@ -5,8 +5,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
-#include <utility>
-#include <vector>
+#include <type_traits>
 
 namespace expertscope {
 namespace {
@@ -78,24 +77,49 @@ unsigned takeWidth(std::string_view& bytes) {
 /// Room for a packed block with a word more, so that words can be read at any bit.
 using BlockBytes = std::array<char, kBlockValues * kWord + kWord>;
 
+/// `values` of `bits` bits each become half as many of twice the bits.
+template <class Word>
+void joinPairs(const Word* values, std::size_t count, unsigned bits, Word* joined) {
+    for (std::size_t i = 0; i < count / 2; ++i)
+        joined[i] = values[2 * i] | values[2 * i + 1] << bits;
+}
+
+/// Joins pairs as long as two values fit a word. `values` is written over; all of it beyond the block's values is 0.
+template <class Word>
+void joinAll(std::array<Word, kBlockValues>& values, std::size_t& count, unsigned& bits) {
+    std::array<Word, kBlockValues / 2> joined;
+    for (; count > 1 && 2 * bits <= sizeof(Word) * 8; bits *= 2) {
+        joinPairs(values.data(), count, bits, joined.data());
+        count /= 2;
+        std::copy_n(joined.data(), count, values.data());
+    }
+}
+
+using PackedWords = std::array<std::uint64_t, kBlockValues + 1>;
+
 /// Values gather in a word that is stored when it is full: a word that is read back right after it was stored, at
-/// another byte, holds the processor up.
-void packBlock(std::span<const std::int64_t> values, std::int64_t least, unsigned bits, std::string& out) {
-    std::array<std::uint64_t, kBlockValues + 1> words{};
+/// another byte, holds the processor up. Pairs, which the compiler joins several at a time, leave few of them.
+void packWords(std::array<std::uint64_t, kBlockValues>& values, std::size_t count, unsigned bits, PackedWords& words) {
+    joinAll(values, count, bits);
     std::uint64_t* word = words.data();
     std::uint64_t gathered = 0;
     unsigned filled = 0;
-    for (const std::int64_t value : values) {
-        const std::uint64_t rest = distance(value, least);
-        gathered |= rest << filled;
+    for (const std::uint64_t value : std::span(values).first(count)) {
+        gathered |= value << filled;
         filled += bits;
         if (filled < kWholeBits) continue;
         *word++ = gathered;
         filled -= kWholeBits;
-        gathered = filled > 0 ? rest >> (bits - filled) : 0;
+        gathered = filled > 0 ? value >> (bits - filled) : 0;
     }
     *word = gathered;
-    out.append(reinterpret_cast<const char*>(words.data()), packedBytes(values.size(), bits));
+}
+
+void packWords(std::array<std::uint32_t, kBlockValues>& values, std::size_t count, unsigned bits, PackedWords& words) {
+    joinAll(values, count, bits);
+    std::array<std::uint64_t, kBlockValues> wide;
+    std::copy_n(values.data(), count, wide.data());
+    packWords(wide, count, bits, words);
 }
 
 void unpackBlock(const char* from, std::int64_t least, unsigned bits, std::span<std::int64_t> values) {
@@ -109,25 +133,69 @@ void unpackBlock(const char* from, std::int64_t least, unsigned bits, std::span<
 
 }  // namespace
 
+template <class Value>
+void BlockColumn::pack(std::span<const Value> values, std::int64_t offset) {
+    using Distance = std::make_unsigned_t<Value>;
+    Value least = values[0], most = values[0];
+    for (const Value value : values) {
+        least = std::min(least, value);
+        most = std::max(most, value);
+    }
+    const unsigned bits = widthOf(static_cast<Distance>(most) - static_cast<Distance>(least));
+    const std::size_t size = packedBytes(values.size(), bits);
+    m_blocks.push_back({plus(offset, static_cast<std::uint64_t>(least)), bits, size});
+    if (bits == 0) return;
+    std::array<Distance, kBlockValues> distances;
+    for (std::size_t i = 0; i < values.size(); ++i)
+        distances[i] = static_cast<Distance>(values[i]) - static_cast<Distance>(least);
+    std::fill(distances.begin() + static_cast<std::ptrdiff_t>(values.size()), distances.end(), 0);
+    PackedWords words;
+    packWords(distances, kBlockValues, bits, words);
+    m_packed.append(reinterpret_cast<const char*>(words.data()), size);
+}
+
+/// Most blocks of times lie within four seconds, and twice as many values of half the size fit a register.
+template <>
+void BlockColumn::add(std::span<const std::int64_t> values) {
+    std::array<std::int32_t, kBlockValues> near;
+    std::uint64_t lost = 0;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        const std::uint64_t rest = distance(values[i], values[0]);
+        near[i] = static_cast<std::int32_t>(rest);
+        lost |= rest ^ static_cast<std::uint64_t>(std::int64_t{near[i]});
+    }
+    if (lost == 0) return pack(std::span<const std::int32_t>(near.data(), values.size()), values[0]);
+    pack(values, 0);
+}
+
+template <class Value>
+void BlockColumn::add(std::span<const Value> values) {
+    pack(values, 0);
+}
+
+template void BlockColumn::add(std::span<const std::int32_t>);
+template void BlockColumn::add(std::span<const std::uint32_t>);
+
+void BlockColumn::write(std::string& out) {
+    const auto smallest = std::ranges::min_element(m_blocks, {}, &Block::least);
+    const std::int64_t base = smallest == m_blocks.end() ? 0 : smallest->least;
+    out.append(reinterpret_cast<const char*>(&base), kWord);
+    std::size_t at = 0;
+    for (const Block& block : m_blocks) {
+        out.push_back(static_cast<char>(block.bits));
+        writeVarint(distance(block.least, base), out);
+        out.append(m_packed, at, block.size);
+        at += block.size;
+    }
+    m_blocks.clear();
+    m_packed.clear();
+}
+
 void writeBlocks(std::span<const std::int64_t> values, std::string& out) {
-    const std::size_t head = out.size();
-    out.append(kWord, '\0');
-    std::vector<std::pair<std::int64_t, std::int64_t>> ranges;
-    ranges.reserve(values.size() / kBlockValues + 1);
-    for (std::size_t at = 0; at < values.size(); at += kBlockValues) {
-        const auto [least, most] = std::ranges::minmax(values.subspan(at, std::min(kBlockValues, values.size() - at)));
-        ranges.emplace_back(least, most);
-    }
-    const std::int64_t base = ranges.empty() ? 0 : std::ranges::min_element(ranges)->first;
-    std::memcpy(out.data() + head, &base, kWord);
-    for (std::size_t at = 0; at < values.size(); at += kBlockValues) {
-        const auto block = values.subspan(at, std::min(kBlockValues, values.size() - at));
-        const auto [least, most] = ranges[at / kBlockValues];
-        const unsigned bits = widthOf(distance(most, least));
-        out.push_back(static_cast<char>(bits));
-        writeVarint(distance(least, base), out);
-        if (bits > 0) packBlock(block, least, bits, out);
-    }
+    BlockColumn column;
+    for (std::size_t at = 0; at < values.size(); at += kBlockValues)
+        column.add(values.subspan(at, std::min(kBlockValues, values.size() - at)));
+    column.write(out);
 }
 
 void readBlocks(std::string_view& bytes, std::span<std::int64_t> values) {

@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace expertscope {
 
@@ -20,7 +21,29 @@ struct DamagedChunk : std::runtime_error {
 
 inline constexpr std::size_t kBlockValues = 128;
 
-/// Appends the column to `out`; docs/FORMAT.md gives the bytes.
+/// A column that is packed a block at a time, as its values come.
+class BlockColumn {
+public:
+    /// Adds a block of int64, int32 or uint32: of kBlockValues values, the column's last one of as many or fewer.
+    template <class Value>
+    void add(std::span<const Value> values);
+    /// Appends the column to `out`, docs/FORMAT.md gives the bytes, and begins a new one.
+    void write(std::string& out);
+
+private:
+    struct Block {
+        std::int64_t least;
+        unsigned bits;
+        std::size_t size;  ///< bytes
+    };
+    template <class Value>
+    void pack(std::span<const Value> values, std::int64_t offset);
+
+    std::vector<Block> m_blocks;
+    std::string m_packed;  ///< of all blocks, one after another
+};
+
+/// Appends a whole column to `out`.
 void writeBlocks(std::span<const std::int64_t> values, std::string& out);
 /// Takes a column of `values.size()` values off the front of `bytes`. Throws DamagedChunk.
 void readBlocks(std::string_view& bytes, std::span<std::int64_t> values);

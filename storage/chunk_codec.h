@@ -38,11 +38,35 @@ struct RangeRecord : SpanRecord {};
 /// `chunk.kind` of a record type: "span", "range", "selection", "prediction", "residency" or "transfer".
 template <class Record>
 std::string_view chunkKind();
+
+struct EncodedChunk {
+    std::int64_t count = 0;
+    ChunkRange range;
+    std::string bytes;  ///< under kEncodingBlocks
+};
+
+/// Encodes a chunk as its records come: a block at a time, of all its columns while its records are in the processor's
+/// cache.
 template <class Record>
-ChunkRange chunkRange(std::span<const Record> records);
-/// Under kEncodingBlocks.
-template <class Record>
-std::string encodeChunk(std::span<const Record> records);
+class ChunkEncoder {
+public:
+    ChunkEncoder();
+    void add(std::span<const Record> records);
+    /// Records added so far.
+    std::size_t count() const { return m_count; }
+    /// What was added; begins a new chunk.
+    EncodedChunk take();
+
+private:
+    void encode(std::span<const Record> block);
+    void encodeBegun();
+
+    std::vector<BlockColumn> m_columns;
+    std::vector<Record> m_begun;  ///< of the next block
+    std::size_t m_count = 0;
+    ChunkRange m_range;
+};
+
 /// Appends `count` records to `out`; throws DamagedChunk.
 template <class Record>
 void decodeChunk(std::int64_t encoding, std::int64_t count, std::string_view bytes, std::vector<Record>& out);

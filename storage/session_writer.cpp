@@ -205,21 +205,18 @@ struct SessionWriter::Impl {
         inTransaction = true;
     }
 
-    template <class Record>
-    std::vector<Record>& pendingOf() {
-        return std::get<std::vector<Record>>(pending);
-    }
-
+    /// A block at a time, so that what is summed up is still in the processor's cache when it is packed.
     template <class Record>
     void appendColumnar(std::span<const Record> records) {
         guarded([&] {
             requireRun();
-            std::vector<Record>& waiting = pendingOf<Record>();
+            ChunkEncoder<Record>& chunk = std::get<ChunkEncoder<Record>>(pending);
             while (!records.empty()) {
-                const std::size_t taken = std::min(records.size(), kChunkRecords - waiting.size());
-                waiting.insert(waiting.end(), records.begin(), records.begin() + static_cast<std::ptrdiff_t>(taken));
-                records = records.subspan(taken);
-                if (waiting.size() == kChunkRecords) flush<Record>();
+                const auto block = records.first(std::min(records.size(), kBlockValues - chunk.count() % kBlockValues));
+                summarize(block);
+                chunk.add(block);
+                if (chunk.count() == kChunkRecords) flush<Record>();
+                records = records.subspan(block.size());
             }
         });
     }
@@ -237,7 +234,7 @@ struct SessionWriter::Impl {
     }
 
     template <class Record>
-    void summarize(const std::vector<Record>& records) {
+    void summarize(std::span<const Record> records) {
         if constexpr (std::is_same_v<Record, SpanRecord>) {
             for (const SpanRecord& span : records)
                 spanSummary.add(span.lane, span.kind, span.start.count(), span.end.count());
@@ -249,23 +246,21 @@ struct SessionWriter::Impl {
 
     template <class Record>
     void flush() {
-        std::vector<Record>& records = pendingOf<Record>();
-        if (records.empty()) return;
+        ChunkEncoder<Record>& waiting = std::get<ChunkEncoder<Record>>(pending);
+        if (waiting.count() == 0) return;
         begin();
-        summarize(records);
-        const ChunkRange range = chunkRange<Record>(records);
+        const EncodedChunk chunk = waiting.take();
         Statement& statement = statements->chunk;
         statement.bind(1, run->value());
         statement.bindText(2, chunkKind<Record>());
-        statement.bind(3, static_cast<std::int64_t>(records.size()));
-        bindOptional(statement, 4, range.start);
-        bindOptional(statement, 5, range.end);
-        bindOptional(statement, 6, range.firstToken);
-        bindOptional(statement, 7, range.lastToken);
+        statement.bind(3, chunk.count);
+        bindOptional(statement, 4, chunk.range.start);
+        bindOptional(statement, 5, chunk.range.end);
+        bindOptional(statement, 6, chunk.range.firstToken);
+        bindOptional(statement, 7, chunk.range.lastToken);
         statement.bind(8, kEncodingBlocks);
-        statement.bindBlob(9, encodeChunk<Record>(records));
+        statement.bindBlob(9, chunk.bytes);
         statement.run();
-        records.clear();
     }
 
     void flushAll() {
@@ -306,8 +301,8 @@ struct SessionWriter::Impl {
     std::exception_ptr failure;
     SpanSummary spanSummary;            ///< of the run
     SelectionSummary selectionSummary;  ///< likewise
-    std::tuple<std::vector<SpanRecord>, std::vector<RangeRecord>, std::vector<SelectionRecord>,
-               std::vector<PredictionRecord>, std::vector<ResidencyRecord>, std::vector<TransferRecord>>
+    std::tuple<ChunkEncoder<SpanRecord>, ChunkEncoder<RangeRecord>, ChunkEncoder<SelectionRecord>,
+               ChunkEncoder<PredictionRecord>, ChunkEncoder<ResidencyRecord>, ChunkEncoder<TransferRecord>>
         pending;
 };
 

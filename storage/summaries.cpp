@@ -58,6 +58,8 @@ void mergeInto(BucketRow<Bucket>& to, const BucketRow<Bucket>& from, int shift, 
 
 template <class Bucket>
 Bucket& BucketRow<Bucket>::at(std::int64_t number) {
+    const auto there = static_cast<std::uint64_t>(number) - static_cast<std::uint64_t>(first);
+    if (there < buckets.size()) return buckets[there];
     if (buckets.empty()) first = number;
     if (number < first) {
         buckets.insert(buckets.begin(), static_cast<std::size_t>(first - number), Bucket{});
@@ -94,11 +96,15 @@ int bucketBits(std::int64_t extent, std::int64_t most) {
 
 BucketRow<SpanBucket>& SpanSummary::rowOf(LaneId lane, SpanKind kind) {
     const auto is = [&](const SpanSummaryRow& row) { return row.lane == lane && row.kind == kind; };
-    if (m_latest >= m_rows.size() || !is(m_rows[m_latest])) {
-        m_latest = static_cast<std::size_t>(std::ranges::find_if(m_rows, is) - m_rows.begin());
-        if (m_latest == m_rows.size()) m_rows.push_back({lane, kind, {}});
+    constexpr std::uint32_t kKinds = 16;  // about as many as there are
+    std::size_t& place =
+        m_places[(static_cast<std::uint32_t>(lane.value()) * kKinds + static_cast<std::uint32_t>(kind)) %
+                 m_places.size()];
+    if (place >= m_rows.size() || !is(m_rows[place])) {
+        place = static_cast<std::size_t>(std::ranges::find_if(m_rows, is) - m_rows.begin());
+        if (place == m_rows.size()) m_rows.push_back({lane, kind, {}});
     }
-    return m_rows[m_latest].row;
+    return m_rows[place].row;
 }
 
 /// Keeps the number of buckets within its limit when a span of that time is added.
@@ -122,6 +128,10 @@ void SpanSummary::add(LaneId lane, SpanKind kind, std::int64_t start, std::int64
     if (isWhole) widenFor(start, end);
     if (end < m_from || start >= m_to) return;
     BucketRow<SpanBucket>& row = rowOf(lane, kind);
+    if (isWhole && start >> m_bits == end >> m_bits) {  // as most are
+        row.at(start >> m_bits).merge({.count = 1, .busy = end - start, .longest = end - start});
+        return;
+    }
     if (start >= m_from) {
         SpanBucket& bucket = row.at(start >> m_bits);
         ++bucket.count;
@@ -147,22 +157,28 @@ SpanWindow SpanSummary::take() {
 }
 
 BucketRow<SelectionBucket>& SelectionSummary::rowOf(LayerIndex layer) {
-    for (SelectionSummaryRow& row : m_rows)
-        if (row.layer == layer) return row.row;
-    m_rows.push_back({layer, {}});
-    return m_rows.back().row;
+    if (m_latest >= m_rows.size() || m_rows[m_latest].layer != layer) {
+        m_latest =
+            static_cast<std::size_t>(std::ranges::find(m_rows, layer, &SelectionSummaryRow::layer) - m_rows.begin());
+        if (m_latest == m_rows.size()) m_rows.push_back({layer, {}});
+    }
+    return m_rows[m_latest].row;
+}
+
+void SelectionSummary::widenFor(std::int64_t token) {
+    const std::int64_t limit =
+        std::clamp(kMostOfAllLayers / static_cast<std::int64_t>(m_rows.size()), kLeastTokenBuckets, kMostTokenBuckets);
+    while (token >> m_bits >= limit) {
+        ++m_bits;
+        for (SelectionSummaryRow& each : m_rows)
+            each.row.halve();
+    }
 }
 
 void SelectionSummary::add(LayerIndex layer, std::int64_t token, const SelectionBucket& what) {
     if (token < m_from || token >= m_to) return;
     BucketRow<SelectionBucket>& row = rowOf(layer);
-    const std::int64_t limit =
-        std::clamp(kMostOfAllLayers / static_cast<std::int64_t>(m_rows.size()), kLeastTokenBuckets, kMostTokenBuckets);
-    while (m_to == INT64_MAX && token >> m_bits >= limit) {
-        ++m_bits;
-        for (SelectionSummaryRow& each : m_rows)
-            each.row.halve();
-    }
+    if (m_to == INT64_MAX && token >> m_bits >= kLeastTokenBuckets) widenFor(token);
     row.at(token >> m_bits).merge(what);
 }
 

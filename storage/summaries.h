@@ -7,6 +7,7 @@
 // stored: a coarser one is merged from it faster than it could be read, a finer one is read from the chunks).
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -125,7 +126,7 @@ private:
     std::int64_t m_from = INT64_MIN, m_to = INT64_MAX;
     std::int64_t m_spans = 0, m_least = INT64_MAX, m_most = INT64_MIN;
     std::vector<SpanSummaryRow> m_rows;
-    std::size_t m_latest = 0;  ///< row that the last span went to
+    std::array<std::size_t, 64> m_places{};  ///< where in m_rows a lane and kind were last found, by their hash
 };
 
 /// Gathers selections as they come.
@@ -143,10 +144,12 @@ public:
 
 private:
     BucketRow<SelectionBucket>& rowOf(LayerIndex layer);
+    void widenFor(std::int64_t token);
 
     int m_bits = 0;
     std::int64_t m_from = 0, m_to = INT64_MAX;
     std::vector<SelectionSummaryRow> m_rows;
+    std::size_t m_latest = 0;  ///< row that the last selection went to
 };
 
 /// What a selection adds to its bucket.

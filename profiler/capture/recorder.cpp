@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
 
@@ -113,6 +114,16 @@ struct Recorder::Impl {
 
     // ---- the end
 
+    Nanoseconds processorTime() {
+        clockid_t clock{};
+        timespec time{};
+        if (!thread.joinable() || ::pthread_getcpuclockid(thread.native_handle(), &clock) != 0 ||
+            ::clock_gettime(clock, &time) != 0) {
+            return {};
+        }
+        return Nanoseconds(std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec);
+    }
+
     void stop() {
         if (!thread.joinable()) return;
         {
@@ -186,6 +197,7 @@ void Recorder::onRequest(const RequestRecord& request) { m_impl->pushRare(reques
 void Recorder::onDiagnostic(const DiagnosticRecord& diagnostic) { m_impl->pushRare(diagnostic); }
 
 void Recorder::finish(RunSummary& summary, RunState state) { m_impl->finish(summary, state); }
+Nanoseconds Recorder::processorTime() const { return m_impl->processorTime(); }
 bool Recorder::failed() const { return m_impl->hasFailed.load(std::memory_order_acquire); }
 
 }  // namespace expertscope

@@ -36,6 +36,8 @@ public:
     /// Writes what is left, fills `summary`'s recording counts, ends the run, and rethrows what stopped the writer
     /// thread (a full disk, say) as FailedError. All engine threads must have stopped telling.
     void finish(RunSummary& summary, RunState state);
+    /// What the writer thread has taken of a processor; 0 after finish().
+    Nanoseconds processorTime() const;
     /// Whether the writer thread has failed; the engine's owner asks at every token and stops the run.
     bool failed() const;
 

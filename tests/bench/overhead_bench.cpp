@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What recording takes of a decode's speed: two engines over the demo model in one process, one that tells nothing and
-// one that records, take turns, so that what the machine does besides meets both. Between the turns both wait, so that
-// the writer's work for one turn is not done in the other's.
+// What recording takes of a decode's speed: an engine over the demo model that tells nothing and one that records take
+// turns. Each turn's engine is a new one, since where its weights come to lie in memory moves its speed by several
+// percent, for as long as it lives. Before a turn there is a pause, so that the writer's work for one turn is not done
+// in the other's.
 //
 // es_bench_overhead [THREADS=1] [PAIRS=20] [RECORD=routing,norms,spans,predictions] [SINK=file|nobody]
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <numeric>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -21,7 +24,7 @@
 namespace expertscope {
 namespace {
 
-constexpr int kRequests = 3;  // a turn
+constexpr int kRequests = 2;  // a turn
 constexpr int kTokens = 240;  // a request: the demo model's context, all but the prompt
 constexpr std::chrono::milliseconds kPause(150);
 
@@ -40,22 +43,31 @@ EngineOptions options(int threads, const RecordSet& record) {
     return options;
 }
 
-/// Decoded tokens a second of one turn.
-double turn(Engine& engine) {
-    std::this_thread::sleep_for(kPause);
+/// One engine's turn: decoded tokens a second, after a request that nobody counts.
+double turn(const Checkpoint& checkpoint, const EngineOptions& options, Observer& observer, RunSummary& summary) {
+    Engine engine(checkpoint, nullptr, options, observer);
+    engine.start();
     double seconds = 0;
-    for (std::int32_t request = 0; request < kRequests; ++request) {
+    for (std::int32_t request = 0; request <= kRequests; ++request) {
         GenerationRequest wanted;
         wanted.promptIds = {65 + request, 400 + 31 * request, 97, 110, 100};
         wanted.tokens = kTokens;
-        seconds += (kTokens - 1) / engine.generate(wanted).decodeTokensPerSecond;
+        if (request == 1) std::this_thread::sleep_for(kPause);
+        const double taken = (kTokens - 1) / engine.generate(wanted).decodeTokensPerSecond;
+        if (request > 0) seconds += taken;
     }
+    summary = engine.finish();
     return kRequests * (kTokens - 1) / seconds;
 }
 
 double quantile(std::vector<double> values, double share) {
     std::ranges::sort(values);
     return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1) + 0.5)];
+}
+
+/// The quartiles' distance gives the median's standard error, were the ratios normally distributed.
+double errorOfMedian(const std::vector<double>& values) {
+    return 0.93 * (quantile(values, 0.75) - quantile(values, 0.25)) / std::sqrt(static_cast<double>(values.size()));
 }
 
 int compare(int threads, int pairs, const std::string& record, bool toFile) {
@@ -66,38 +78,43 @@ int compare(int threads, int pairs, const std::string& record, bool toFile) {
     };
     removeFile();
     const Checkpoint checkpoint = Checkpoint::open(std::filesystem::path(EXPERTSCOPE_RESOURCES) / "demo_model");
-    Observer nobody;
-    Engine off(checkpoint, nullptr, options(threads, recordSet("")), nobody);
-    off.start();
-
     SessionWriter writer(file);
-    Recorder recorder(writer, RunDescription());
-    Engine on(checkpoint, nullptr, options(threads, recordSet(record)), toFile ? recorder : nobody);
-    on.start();
-
+    Observer nobody;
+    long long dropped = 0, tokens = 0;
+    Nanoseconds writing{};
+    const auto offTurn = [&] {
+        RunSummary summary;
+        return turn(checkpoint, options(threads, recordSet("")), nobody, summary);
+    };
+    const auto onTurn = [&] {
+        RunSummary summary;
+        if (!toFile) return turn(checkpoint, options(threads, recordSet(record)), nobody, summary);
+        Recorder recorder(writer, RunDescription());
+        const double speed = turn(checkpoint, options(threads, recordSet(record)), recorder, summary);
+        writing += recorder.processorTime();
+        tokens += summary.generatedTokens;
+        recorder.finish(summary, RunState::Complete);
+        dropped += summary.dropped;
+        return speed;
+    };
     std::vector<double> ratios, offSpeeds, onSpeeds;
     for (int pair = 0; pair < pairs; ++pair) {
-        double speeds[2];
-        for (const int side : {pair % 2, 1 - pair % 2})
-            speeds[side] = turn(side == 0 ? off : on);
-        offSpeeds.push_back(speeds[0]);
-        onSpeeds.push_back(speeds[1]);
-        ratios.push_back(speeds[1] / speeds[0]);
+        double off = 0, on = 0;
+        if (pair % 2 == 0) off = offTurn();
+        on = onTurn();
+        if (pair % 2 == 1) off = offTurn();
+        offSpeeds.push_back(off);
+        onSpeeds.push_back(on);
+        ratios.push_back(on / off);
     }
-    const RunSummary without = off.finish();
-    RunSummary summary = on.finish();
-    recorder.finish(summary, RunState::Complete);
     writer.close();
-    std::printf("%d threads, %s to %s: off %.0f, on %.0f tokens/s, ratio %.3f (quartiles %.3f to %.3f), %lld dropped\n",
-                threads, record.c_str(), toFile ? "a session" : "nobody", quantile(offSpeeds, 0.5),
-                quantile(onSpeeds, 0.5), quantile(ratios, 0.5), quantile(ratios, 0.25), quantile(ratios, 0.75),
-                static_cast<long long>(summary.dropped));
-    const auto perToken = [](const char* side, const RunSummary& run) {
-        std::printf("  %s: a token takes %.0f us (half), %.0f (nine tenths), %.0f (99 of 100), %.0f (mean)\n", side,
-                    run.tpotP50Ms * 1e3, run.tpotP90Ms * 1e3, run.tpotP99Ms * 1e3, 1e6 / run.decodeTokensPerSecond);
-    };
-    perToken("off", without);
-    perToken("on", summary);
+    std::printf(
+        "%d threads, %s to %s: off %.0f, on %.0f tokens/s (half), ratio %.3f +- %.3f (quartiles %.3f to %.3f), "
+        "of the means %.3f, %.1f us of a processor a token for writing, %lld dropped\n",
+        threads, record.c_str(), toFile ? "a session" : "nobody", quantile(offSpeeds, 0.5), quantile(onSpeeds, 0.5),
+        quantile(ratios, 0.5), errorOfMedian(ratios), quantile(ratios, 0.25), quantile(ratios, 0.75),
+        std::reduce(onSpeeds.begin(), onSpeeds.end()) / std::reduce(offSpeeds.begin(), offSpeeds.end()),
+        tokens > 0 ? static_cast<double>(writing.count()) / 1e3 / static_cast<double>(tokens) : 0.0, dropped);
     removeFile();
     return 0;
 }

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What recording costs: a span on the thread that tells it, and what the session file takes a second.
 #include <chrono>
+#include <ctime>
 #include <filesystem>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <benchmark/benchmark.h>
 
+#include "engine/compute/thread_pool.h"
+#include "engine/inference/engine.h"
 #include "profiler/capture/recorder.h"
 #include "storage/session_reader.h"
 #include "storage/session_writer.h"
@@ -129,6 +133,85 @@ void writeSpans(benchmark::State& state) { writeSession(state, spans(300'000)); 
 void writeSelections(benchmark::State& state) { writeSession(state, selections(300'000)); }
 BENCHMARK(writeSpans)->Iterations(15)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK(writeSelections)->Iterations(15)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+/// Everything that a run of the bundled model tells, by step.
+class Told : public Observer {
+public:
+    struct Step {
+        std::vector<SpanRecord> spans;
+        std::vector<SelectionRecord> selections;
+        std::vector<PredictionRecord> predictions;
+        std::vector<TokenRecord> tokens;
+    };
+    std::vector<Step> steps;
+    Told() : steps(1) {}
+    void onSpan(const SpanRecord& span) override {
+        const std::lock_guard lock(m_mutex);  // the workers tell theirs
+        steps.back().spans.push_back(span);
+        if (span.kind == SpanKind::Step) steps.emplace_back();
+    }
+    void onSelections(std::span<const SelectionRecord> records) override { add(steps.back().selections, records); }
+    void onPredictions(std::span<const PredictionRecord> records) override { add(steps.back().predictions, records); }
+    void onToken(const TokenRecord& token) override { steps.back().tokens.push_back(token); }
+
+private:
+    template <class Record>
+    void add(std::vector<Record>& to, std::span<const Record> records) {
+        to.insert(to.end(), records.begin(), records.end());
+    }
+    std::mutex m_mutex;
+};
+
+std::int64_t processorTime() {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+/// What the writing thread takes of a processor for a decoded token of the bundled model, at commits as a recorder
+/// makes them at three thousand tokens a second.
+void writeTokens(benchmark::State& state) {
+    constexpr int kTokens = 240, kDrains = 2;
+    Told told;
+    {
+        const Checkpoint checkpoint = Checkpoint::open(std::filesystem::path(EXPERTSCOPE_RESOURCES) / "demo_model");
+        EngineOptions options;
+        options.threads = ThreadPool::availableCpus();  // predictions in the run's order, on its own threads
+        Engine engine(checkpoint, nullptr, options, told);
+        engine.start();
+        GenerationRequest wanted;
+        wanted.promptIds = {65, 400, 97, 110, 100};
+        wanted.tokens = kTokens;
+        engine.generate(wanted);
+        engine.finish();
+    }
+    const BenchFile file;
+    SessionWriter writer(file.path());
+    writer.beginRun({});
+    std::int64_t tokens = 0, taken = 0;
+    for (auto _ : state) {
+        for (Told::Step& step : told.steps)
+            for (TokenRecord& token : step.tokens)
+                token.token = TokenIndex(token.token.value() + 2 * kTokens);
+        const std::int64_t before = processorTime();
+        for (std::size_t drain = 0; drain < kDrains; ++drain)
+            for (std::size_t step = drain * told.steps.size() / kDrains;
+                 step < (drain + 1) * told.steps.size() / kDrains; ++step) {
+                writer.append(told.steps[step].spans);
+                writer.append(told.steps[step].selections);
+                writer.append(told.steps[step].predictions);
+                writer.append(told.steps[step].tokens);
+            }
+        writer.commit();
+        taken += processorTime() - before;
+        tokens += kTokens;
+    }
+    writer.close();
+    state.counters["ns/token"] = static_cast<double>(taken) / static_cast<double>(tokens);
+    state.counters["bytes/token"] =
+        static_cast<double>(std::filesystem::file_size(file.path())) / static_cast<double>(tokens);
+}
+BENCHMARK(writeTokens)->Iterations(200)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 void readSession(benchmark::State& state) {
     const BenchFile file;

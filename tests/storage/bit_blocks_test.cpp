@@ -60,6 +60,35 @@ TEST(BitBlocks, ComeBackAtEveryWidthAndLength) {
     }
 }
 
+template <class Narrow>
+void expectTheBytesOfWideOnes(unsigned bits, std::uint64_t seed) {
+    std::mt19937_64 engine(seed);
+    const auto mask = static_cast<std::uint32_t>((std::uint64_t{1} << bits) - 1);
+    BlockColumn column;
+    Values wide;
+    for (const std::size_t count : {std::size_t{128}, std::size_t{128}, std::size_t{77}}) {
+        std::vector<Narrow> values(count);
+        for (Narrow& value : values)
+            value =
+                static_cast<Narrow>((static_cast<std::uint32_t>(engine()) & mask) - static_cast<std::uint32_t>(seed));
+        column.add(std::span<const Narrow>(values));
+        wide.insert(wide.end(), values.begin(), values.end());
+    }
+    std::string bytes;
+    column.write(bytes);
+    ASSERT_EQ(bytes, written(wide)) << bits << " bits";
+    std::string next;
+    column.write(next);
+    EXPECT_EQ(next, written({})) << "a new column begins";
+}
+
+TEST(BitBlocks, AreTheSameOfNarrowNumbersAsOfWideOnes) {
+    for (unsigned bits = 0; bits <= 32; ++bits) {
+        expectTheBytesOfWideOnes<std::int32_t>(bits, 5000 + bits);
+        expectTheBytesOfWideOnes<std::uint32_t>(bits, bits);
+    }
+}
+
 TEST(BitBlocks, HoldTheWholeRangeOfNumbers) {
     constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min();
     constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();

@@ -62,8 +62,9 @@ TEST(SelectionChunk, IsRefusedUnderAnEncodingThatItsBytesAreNotOf) {
     EXPECT_THROW(decodeChunk<SelectionRecord>(4, 2, selectionsOfVersion1(), records), DamagedChunk);
     EXPECT_THROW(decodeChunk<SelectionRecord>(0, 2, selectionsOfVersion1(), records), DamagedChunk);
     std::vector<SpanRecord> spans;
-    EXPECT_THROW(decodeChunk<SpanRecord>(kEncodingActions, 0, encodeChunk<SpanRecord>({}), spans), DamagedChunk);
-    EXPECT_THROW(decodeChunk<SpanRecord>(kEncodingFrame, 0, encodeChunk<SpanRecord>({}), spans), DamagedChunk);
+    const std::string empty = ChunkEncoder<SpanRecord>().take().bytes;
+    EXPECT_THROW(decodeChunk<SpanRecord>(kEncodingActions, 0, empty, spans), DamagedChunk);
+    EXPECT_THROW(decodeChunk<SpanRecord>(kEncodingFrame, 0, empty, spans), DamagedChunk);
     EXPECT_TRUE(records.empty());
 }
 
