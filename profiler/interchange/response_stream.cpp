@@ -81,8 +81,9 @@ bool hasRouting(const json& value) {
     if (!value.is_object()) return false;
     for (const auto& [key, member] : value.items()) {
         if ((key == kRouted || key == "prompt_routed_experts") && !member.is_null()) return true;
-        if ((key == "choices" || key == "meta_info" || key == "sglext" || key == "sgl_ext") && hasRouting(member))
-            return true;
+        const bool holdsIt =
+            key == "choices" || key == "completions" || key == "meta_info" || key == "sglext" || key == "sgl_ext";
+        if (holdsIt && hasRouting(member)) return true;
     }
     return false;
 }
@@ -91,8 +92,27 @@ bool hasRouting(const json& value) {
 json idOf(const json& chunk) {
     for (const char* key : {"id", "request_id"})
         if (chunk.contains(key)) return chunk[key];
-    // Completions of one request have ids of their own: those that run side by side differ in their index.
     return nullptr;
+}
+
+bool isCompletion(const json& chunk) {
+    const auto meta = chunk.find("meta_info");
+    return meta != chunk.end() && meta->is_object();
+}
+
+/// Whether the chunk is of another answer than those before it. Completions of one answer have ids of their own, and
+/// differ in their index.
+bool beginsAnother(const json& answer, const json& chunk) {
+    if (!isCompletion(chunk)) {
+        const json mine = idOf(chunk), known = idOf(answer);
+        return !mine.is_null() && !known.is_null() && mine != known;
+    }
+    if (!answer.contains("completions")) return false;
+    const json index = chunk.value("index", json(0)), mine = idOf(chunk["meta_info"]);
+    return std::ranges::any_of(answer["completions"], [&](const json& completion) {
+        const json known = idOf(completion["meta_info"]);
+        return completion["index"] == index && !mine.is_null() && !known.is_null() && mine != known;
+    });
 }
 
 }  // namespace
@@ -151,19 +171,17 @@ void ResponseStream::endAnswer(json answer, bool done) {
 
 bool ResponseStream::next(json& response) {
     while (m_completions.empty()) {
-        json answer = json::object(), chunk = std::exchange(m_ahead, nullptr), id;
+        json answer = json::object(), chunk = std::exchange(m_ahead, nullptr);
         bool any = false, done = false;
         while (chunk.is_object() || nextEvent(chunk, done)) {
             if (done) break;
-            const json mine = idOf(chunk);
-            if (any && !mine.is_null() && !id.is_null() && mine != id) {
+            if (beginsAnother(answer, chunk)) {
                 m_ahead = std::move(chunk);
                 break;
             }
             if (!any) ++m_number;
             any = true;
-            if (!mine.is_null()) id = mine;
-            if (const auto meta = chunk.find("meta_info"); meta != chunk.end() && meta->is_object())
+            if (isCompletion(chunk))
                 mergeCompletion(answer["completions"], chunk);
             else
                 mergeChunk(answer, chunk);

@@ -3,6 +3,7 @@
 #include "profiler/interchange/response_stream.h"
 
 #include <fstream>
+#include <regex>
 
 #include "tests/profiler/interchange/import_fixture.h"
 
@@ -78,6 +79,14 @@ TEST_F(ResponseStreams, OfSglangsGenerateTellEachCompletionApart) {
     ASSERT_EQ(requests.size(), 2U);
     EXPECT_EQ(requests[1].promptTokens, 4);
     EXPECT_EQ(requests[1].generatedTokens, 2);
+    expectRouting(1);
+    // Where such an answer ends without [DONE], the next one's completions have the same indices and other ids.
+    const std::string one = sample("sglang_stream_generate.txt");
+    const ImportedRun both =
+        importText(replaced(one, "data: [DONE]", "") + std::regex_replace(one, std::regex("\"r([01])\""), "\"s$1\""),
+                   {.layers = 4});
+    EXPECT_EQ(SessionReader(session()).requests(both.run).size(), 4U);
+    EXPECT_THAT(both.notes, Contains(HasSubstr("1 streamed responses end without 'data: [DONE]'")));
     expectRouting(1);
 }
 
