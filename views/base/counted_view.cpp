@@ -105,6 +105,8 @@ void CountedView::ask() {
     m_failure.clear();
     m_cancelled = false;
     if (m_run) countNext();
+    // What was cancelled is not wanted any more, or there by now: nothing to count on.
+    if (auto* strip = findChild<JobStrip*>(); strip && !m_job.running()) strip->forget();
     tellMissing();
 }
 

@@ -95,11 +95,14 @@ std::pair<QPointF, QPointF> acrossOf(const QRectF& range, double slope, double i
 
 QString DiversityModel::curveHeading() const {
     std::vector<std::int32_t> layers;
-    for (std::size_t which = 0; m_curves && which < kMaps; ++which)
-        for (const AlikenessCurve::Point& point : curve(which)->points)
+    for (std::size_t which = 0; which < kMaps; ++which)
+        for (const AlikenessCurve::Point& point : points(which))
             if (point.standsOut && std::ranges::count(layers, point.layer) == 0) layers.push_back(point.layer);
     std::ranges::sort(layers);
-    const QString heading = QStringLiteral("Similarity of a layer's experts · numbers: experts apart");
+    QString heading = QStringLiteral("Similarity of a layer's experts · numbers: experts apart");
+    if (isReordered() && m_reorderedLayers)
+        heading = QStringLiteral("Similarity of a layer's experts, reordered · %1 of %2 pairs each")
+                      .arg(countText(m_reorderedLayers->sample.pairs), countText(m_reorderedLayers->sample.ofPairs));
     if (layers.empty()) return heading;
     return heading + QStringLiteral(" · %1 %2 out")
                          .arg(layers.size() == 1 ? QStringLiteral("layer %1").arg(layers.front())
@@ -107,14 +110,25 @@ QString DiversityModel::curveHeading() const {
                               layers.size() == 1 ? QStringLiteral("stands") : QStringLiteral("stand"));
 }
 
+double DiversityModel::ifRandom() const {
+    return isReordered() && m_reorderedLayers ? m_reorderedLayers->sample.ifRandom
+                                              : std::numeric_limits<double>::quiet_NaN();
+}
+
+QString DiversityModel::ifRandomText() const {
+    if (!isReordered()) return QStringLiteral("0");
+    return std::isfinite(ifRandom()) ? QStringLiteral("0, reordered %1").arg(numberText(ifRandom()))
+                                     : QStringLiteral("0, reordered more");
+}
+
 int DiversityModel::layers() const {
     return m_curves && !m_curves->router.points.empty() ? m_curves->router.points.back().layer + 1 : 0;
 }
 
 std::pair<double, double> DiversityModel::curveEnds() const {
-    double low = 0, high = 0;
-    for (std::size_t which = 0; m_curves && which < kMaps; ++which) {
-        for (const AlikenessCurve::Point& point : curve(which)->points) {
+    double low = 0, high = std::fmax(0, ifRandom());
+    for (std::size_t which = 0; which < kMaps; ++which) {
+        for (const AlikenessCurve::Point& point : points(which)) {
             low = std::fmin(low, point.mean);
             high = std::fmax(high, point.mean);
         }
@@ -133,11 +147,14 @@ DrawList DiversityModel::curveChart(const Viewport& viewport, const Theme& theme
         list.lines.push_back({{x, bottom}, {x, top}, theme.highlight(), false});
     }
     list.lines.push_back({{viewport.range.left(), 0}, {viewport.range.right(), 0}, theme.text(), true});
+    if (std::isfinite(ifRandom()))
+        list.lines.push_back(
+            {{viewport.range.left(), ifRandom()}, {viewport.range.right(), ifRandom()}, theme.text(), true});
     const double lift = pixelsPerUnitY(viewport) > 0 ? 6 / pixelsPerUnitY(viewport) : 0;
     for (std::size_t which = 0; which < kMaps; ++which) {
         const QColor color = theme.color(kStyles[which].color);
         Polyline line(list, color);
-        for (const AlikenessCurve::Point& point : curve(which)->points) {
+        for (const AlikenessCurve::Point& point : points(which)) {
             const QPointF at(point.layer, point.mean);
             line.to(at);
             if (!std::isfinite(point.mean)) continue;
@@ -154,21 +171,25 @@ std::vector<LegendEntry> DiversityModel::curveLegend(const Theme& theme) const {
     std::vector<LegendEntry> entries;
     for (std::size_t which = 0; which < kMaps; ++which)
         entries.push_back({nameOfMap(which), theme.color(kStyles[which].color), kStyles[which].pattern});
-    entries.push_back({QStringLiteral("if random (dashed)"), theme.text()});
+    entries.push_back({isReordered() ? QStringLiteral("if random (dashed): %1").arg(ifRandomText())
+                                     : QStringLiteral("if random (dashed)"),
+                       theme.text()});
     return entries;
 }
 
 QString DiversityModel::describeLayer(int layer) const {
     if (!m_curves || layer < 0 || layer >= layers()) return {};
-    QStringList lines{QStringLiteral("Layer %1 · mean cosine of two experts (if random about 0)").arg(layer)};
+    QStringList lines{QStringLiteral("Layer %1 · mean cosine of two experts (if random about %2)")
+                          .arg(QString::number(layer), ifRandomText())};
     for (std::size_t which = 0; which < kMaps; ++which) {
-        const auto& points = curve(which)->points;
-        const auto found = std::ranges::find(points, layer, &AlikenessCurve::Point::layer);
-        if (found == points.end()) continue;
+        const auto ofCurve = points(which);
+        const auto found = std::ranges::find(ofCurve, layer, &AlikenessCurve::Point::layer);
+        if (found == ofCurve.end()) continue;
         QString line =
             QStringLiteral("%1: %2 (%3 to %4)")
                 .arg(nameOfMap(which), numberText(found->mean), numberText(found->least), numberText(found->most));
         if (!found->apart.empty()) line += QStringLiteral(", apart: %1").arg(fewOf(found->apart));
+        if (which > 0 && isReordered()) line += QStringLiteral(", reordered");
         if (found->standsOut) line += QStringLiteral(", stands out among the layers");
         lines << line;
     }

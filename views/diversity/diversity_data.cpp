@@ -52,12 +52,6 @@ SimilarityMatrix matrixOf(const AnalysisColumns& columns, const char* column) {
     return matrix;
 }
 
-/// Tells a job how far an analysis is.
-std::function<void(double)> progressOf(const JobControl& control, const QString& what) {
-    control.at(what);
-    return [&control, what](double share) { control.at(what, share); };
-}
-
 std::string ofLayer(const char* analysis, std::int32_t layer) { return fmt::format("{}:layer={}", analysis, layer); }
 
 std::vector<std::int32_t> numbersIn(const QString& words) {
@@ -68,6 +62,11 @@ std::vector<std::int32_t> numbersIn(const QString& words) {
 }
 
 }  // namespace
+
+std::function<void(double)> progressOf(const JobControl& control, const QString& what) {
+    control.at(what);
+    return [&control, what](double share) { control.at(what, share); };
+}
 
 std::shared_ptr<const LayerAlikeness> compareExperts(ModelTables& tables, std::int32_t layer,
                                                      const JobControl& control) {

@@ -4,6 +4,7 @@
 #include <QString>
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -17,8 +18,9 @@ namespace expertscope {
 class JobControl;
 class ModelTables;
 
-/// What of the experts is compared: whole flattened matrices, or the mean neuron of each.
-enum class ComparedExperts : std::uint8_t { Matrices, Neurons };
+/// What of the experts is compared: whole flattened matrices, the mean neuron of each, or whole matrices once the
+/// neurons of one stand in the order that fits the other's best.
+enum class ComparedExperts : std::uint8_t { Matrices, Neurons, Reordered };
 
 /// How alike the experts of one layer are, and their router rows.
 struct LayerAlikeness {
@@ -29,13 +31,6 @@ struct LayerAlikeness {
     SimilaritySummary routerSummary;
     std::array<LinearFit, 3> fits;  ///< by ExpertMatrix: of router rows against mean neurons, all pairs
     QString counted;                ///< in a sentence
-
-    const std::array<SimilarityMatrix, 3>& similarities(ComparedExperts what) const {
-        return what == ComparedExperts::Matrices ? matrices : neurons;
-    }
-    const std::array<SimilaritySummary, 3>& summaries(ComparedExperts what) const {
-        return what == ComparedExperts::Matrices ? matrixSummaries : neuronSummaries;
-    }
 };
 
 /// One layer's experts on the first two principal components of each matrix.
@@ -57,10 +52,10 @@ struct AlikenessCurve {
 struct AlikenessCurves {
     std::array<AlikenessCurve, 3> matrices, neurons;  ///< by ExpertMatrix
     AlikenessCurve router;
-    const std::array<AlikenessCurve, 3>& of(ComparedExperts what) const {
-        return what == ComparedExperts::Matrices ? matrices : neurons;
-    }
 };
+
+/// Tells a job how far an analysis is.
+std::function<void(double)> progressOf(const JobControl& control, const QString& what);
 
 /// To be called off the UI thread. They throw BadInputError where the weights are not to be had.
 std::shared_ptr<const LayerAlikeness> compareExperts(ModelTables& tables, std::int32_t layer,

@@ -6,6 +6,7 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "views/base/draw_list.h"
@@ -14,6 +15,7 @@
 #include "views/base/selection.h"
 #include "views/base/table_model.h"
 #include "views/diversity/diversity_data.h"
+#include "views/diversity/reordered_experts.h"
 
 namespace expertscope {
 
@@ -32,6 +34,9 @@ public:
     void setLayer(std::shared_ptr<const LayerAlikeness> layer);
     void setPlanes(std::shared_ptr<const LayerPlanes> planes) { m_planes = std::move(planes); }
     void setCurves(std::shared_ptr<const AlikenessCurves> curves);
+    /// Of the layer that is set.
+    void setReordered(std::shared_ptr<const ReorderedLayer> layer);
+    void setReorderedLayers(std::shared_ptr<const ReorderedLayers> layers);
     void setCompared(ComparedExperts what);
     void setRange(Range range);
     /// Which matrix the points of the two scatter plots are of.
@@ -39,7 +44,11 @@ public:
     const std::shared_ptr<const LayerAlikeness>& layer() const { return m_layer; }
     const std::shared_ptr<const LayerPlanes>& planes() const { return m_planes; }
     const std::shared_ptr<const AlikenessCurves>& curves() const { return m_curves; }
+    const std::shared_ptr<const ReorderedLayer>& reordered() const { return m_reordered; }
+    const std::shared_ptr<const ReorderedLayers>& reorderedLayers() const { return m_reorderedLayers; }
     ComparedExperts compared() const { return m_compared; }
+    /// Whether the matrices, all maps but the first, are to be shown reordered.
+    bool isReordered() const { return m_compared == ComparedExperts::Reordered; }
     Range range() const { return m_range; }
     ExpertMatrix matrix() const { return m_matrix; }
 
@@ -88,7 +97,17 @@ private:
     static QString nameOfMap(std::size_t which);
     const SimilarityMatrix* similarity(std::size_t which) const;
     const SimilaritySummary* summary(std::size_t which) const;
-    const AlikenessCurve* curve(std::size_t which) const;
+    /// Of a map's curve; none before they are counted.
+    std::span<const AlikenessCurve::Point> points(std::size_t which) const;
+    /// What reordering makes of random numbers; NaN: not reordered, or not known.
+    double ifRandom() const;
+    QString ifRandomText() const;
+    const std::optional<NeuronMatch>& match(std::size_t which, std::size_t a, std::size_t b) const;
+    QString describeMatch(std::size_t which, std::size_t a, std::size_t b) const;
+    QString countedOfReordering() const;
+    std::vector<TableCell> emptyRow(const QString& figure, int layer, const QString& of) const;
+    std::vector<TableCell> pairRow(std::size_t which, std::size_t pair) const;
+    std::vector<TableCell> layerRow(std::size_t which, const AlikenessCurve::Point& point) const;
     const ExpertPlane* plane() const;
     std::pair<double, double> rangeOf(std::size_t first, std::size_t last) const;
     void fillMaps();
@@ -97,6 +116,8 @@ private:
     std::shared_ptr<const LayerAlikeness> m_layer;
     std::shared_ptr<const LayerPlanes> m_planes;
     std::shared_ptr<const AlikenessCurves> m_curves;
+    std::shared_ptr<const ReorderedLayer> m_reordered;
+    std::shared_ptr<const ReorderedLayers> m_reorderedLayers;
     ComparedExperts m_compared = ComparedExperts::Matrices;
     Range m_range = Range::Layer;
     ExpertMatrix m_matrix = ExpertMatrix::Gate;

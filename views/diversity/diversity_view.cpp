@@ -69,10 +69,11 @@ void DiversityView::resizeEvent(QResizeEvent* event) {
 
 void DiversityView::makeControls() {
     m_layer = addChoice(tr("Layer"));
-    m_comparedBox = addChoice(tr("Experts by"), {tr("whole matrices"), tr("mean neurons")});
-    m_comparedBox->setToolTip(
-        tr("Cosine of two experts' whole matrices, element by element, or of their mean neurons (the mean row of up "
-           "and gate, the mean column of down)."));
+    m_comparedBox = addChoice(tr("Experts by"), {tr("whole matrices"), tr("mean neurons"), tr("reordered neurons")});
+    m_comparedBox->setToolTip(tr(
+        "Cosine of two experts' whole matrices, element by element, or of their mean neurons (the mean row of up "
+        "and gate, the mean column of down). Reordered: of whole matrices once the neurons of one expert stand in the "
+        "order that fits the other's best; counted when it is chosen, of a sample, since it takes longer."));
     m_rangeBox = addChoice(tr("Colours over"), {tr("this layer"), tr("all layers")});
     m_matrixBox = addChoice(tr("Points of"));
     for (const ExpertMatrix matrix : kExpertMatrices)
@@ -117,17 +118,33 @@ void DiversityView::makeMaps() {
         connect(m_maps[which], &MatrixChart::clicked, this, [this] { setFocus(Qt::MouseFocusReason); });
     }
     m_maps[0]->setDefinition(tr("Cosine of two experts' rows of the router, the “gate embeddings”."));
+}
+
+/// What the charts measure, which depends on what of the experts is compared.
+void DiversityView::define() {
+    const bool reordered = m_model.isReordered();
     for (std::size_t which = 1; which < m_maps.size(); ++which)
         m_maps[which]->setDefinition(
-            tr("Cosine of two experts' matrices, neither centred nor reordered; an expert that is unlike all others "
-               "is a dark cross. Trained from scratch they are near 0; copies of one dense layer are alike."));
+            reordered
+                ? tr("Cosine of two experts' matrices once the neurons of one stand in the order that fits the other's "
+                     "best, each matrix by its own. Even random numbers are more alike then than as they lie: only "
+                     "what is well above that was learned twice. Pairs that were not drawn have no colour.")
+                : tr("Cosine of two experts' matrices, neither centred nor reordered; an expert that is unlike all "
+                     "others is a dark cross. Trained from scratch they are near 0; copies of one dense layer are "
+                     "alike."));
+    m_curve->setDefinition(
+        reordered
+            ? tr("Mean over some pairs of routed experts of a layer, evenly drawn, once the neurons of one stand in "
+                 "the order that fits the other's best; router rows over all pairs. A layer stands out where its "
+                 "mean lies 3.5 modified z-scores or more from those of the others; single experts are not "
+                 "judged by a few pairs.")
+            : tr("Mean over all pairs of routed experts of a layer: the lower, the more diverse. Random vectors "
+                 "have about 0. A layer stands out where its mean lies 3.5 modified z-scores or more from those "
+                 "of the others."));
 }
 
 void DiversityView::makeCurve() {
     m_curve = new Chart(QString(), this);
-    m_curve->setDefinition(
-        tr("Mean over all pairs of routed experts of a layer: the lower, the more diverse. Random vectors have about "
-           "0. A layer stands out where its mean lies 3.5 modified z-scores or more from those of the others."));
     m_curve->plot()->xAxis->setLabel(tr("layer"));
     m_curve->plot()->yAxis->setLabel(tr("mean cosine of two experts"));
     m_curve->marks()->setSource(
@@ -194,7 +211,7 @@ int DiversityView::wantedLayer() const {
     return layerOr(m_model.layer() ? m_model.layer()->layer : 0, m_tables->model());
 }
 
-/// The layer's matrices, its points, then all layers.
+/// The layer's matrices, its points, then all layers; then both reordered, where that is chosen.
 void DiversityView::countNext() {
     const int layer = wantedLayer();
     if (!m_model.layer() || m_model.layer()->layer != layer) {
@@ -206,13 +223,23 @@ void DiversityView::countNext() {
     } else if (!m_model.curves()) {
         count([tables = m_tables](const JobControl& control) { return compareLayers(*tables, control); },
               [this](const auto& made) { m_model.setCurves(made); });
+    } else if (m_model.isReordered() && !m_model.reordered()) {
+        count([tables = m_tables,
+               of = m_model.layer()](const JobControl& control) { return reorderExperts(*tables, *of, control); },
+              [this](const auto& made) { m_model.setReordered(made); });
+    } else if (m_model.isReordered() && !m_model.reorderedLayers()) {
+        count([tables = m_tables,
+               of = m_model.layer()](const JobControl& control) { return reorderLayers(*tables, *of, control); },
+              [this](const auto& made) { m_model.setReorderedLayers(made); });
     }
 }
 
 void DiversityView::setCompared(ComparedExperts what) {
+    const bool wasReordered = m_model.isReordered();
     m_model.setCompared(what);
     m_comparedBox->setCurrentIndex(static_cast<int>(what));
     draw();
+    if (wasReordered != m_model.isReordered() && isVisible() && !counting()) ask();
 }
 
 void DiversityView::setRange(DiversityModel::Range range) {
@@ -238,6 +265,7 @@ void DiversityView::takeSelection() {
 
 void DiversityView::draw() {
     tellMissing();
+    define();
     for (std::size_t which = 0; which < m_maps.size(); ++which) {
         m_maps[which]->setHeading(m_model.mapHeading(which));
         m_maps[which]->heat()->setCells(0, m_model.namesOf(which));
@@ -298,11 +326,13 @@ void DiversityView::drawMarks() {
 void DiversityView::tellMissing() {
     const QString hint = tr("Similarity needs two experts in the layer whose weights are finite and not all zero.");
     const bool layer = m_model.layer() != nullptr;
+    const bool matrices = layer && (!m_model.isReordered() || m_model.reordered());
+    const bool curves = m_model.curves() && (!m_model.isReordered() || m_model.reorderedLayers());
     for (std::size_t which = 0; which < m_maps.size(); ++which)
-        tell(m_maps[which], layer, m_model.mapMissing(which), hint);
+        tell(m_maps[which], which == 0 ? layer : matrices, m_model.mapMissing(which), hint);
     tell(m_scatter, layer, m_model.scatterMissing(), hint);
     tell(m_plane, m_model.planes() != nullptr, m_model.planeMissing(), hint);
-    tell(m_curve, m_model.curves() != nullptr, QString(), QString());
+    tell(m_curve, curves, QString(), QString());
 }
 
 std::optional<std::size_t> DiversityView::pointAt(const QMouseEvent& event) const {

@@ -19,8 +19,9 @@ class ModelTables;
 
 /// How alike the experts of the run's model are, from its weights: a layer's similarity matrices side by side, their
 /// means over the layers with the experts that stand apart, experts on two principal components, and whether experts
-/// that are alike have router rows that are. Made from the checkpoint off the UI thread once the run has ended (reading
-/// it would slow the run down), and kept in the session.
+/// that are alike have router rows that are. Matrices whose neurons were reordered are compared when asked for. Made
+/// from the checkpoint off the UI thread once the run has ended (reading it would slow the run down), and kept in the
+/// session.
 class DiversityView : public CountedView {
     Q_OBJECT
 public:
@@ -57,6 +58,7 @@ private:
     void makeCurve();
     void makePlane();
     void makeScatter();
+    void define();
     int wantedLayer() const;
     void drawCurve();
     void drawPlane();
