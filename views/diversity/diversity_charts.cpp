@@ -50,16 +50,19 @@ public:
         m_taken.emplace_back((at.x() - m_viewport.range.left()) * x - size / 2,
                              (at.y() - m_viewport.range.top()) * y - size / 2, size, size);
     }
-    /// `from` pixels to the right of the point.
+    /// `from` pixels beside the point.
     void add(const QPointF& at, double from, const QString& text, const QColor& color) {
         const double x = pixelsPerUnitX(m_viewport), y = pixelsPerUnitY(m_viewport);
         if (x <= 0 || y <= 0) return;
-        const QRectF box((at.x() - m_viewport.range.left()) * x + from,
-                         (at.y() - m_viewport.range.top()) * y - kTextHeight / 2,
-                         kDigitWidth * static_cast<double>(text.size()), kTextHeight);
+        const double width = kDigitWidth * static_cast<double>(text.size());
+        QRectF box((at.x() - m_viewport.range.left()) * x + from,
+                   (at.y() - m_viewport.range.top()) * y - kTextHeight / 2, width, kTextHeight);
+        const bool isCut = box.right() > m_viewport.pixels.width();  // at the edge it stands on the other side
+        if (isCut) box.translate(-width - 2 * from, 0);
         if (std::ranges::any_of(m_taken, [&](const QRectF& taken) { return taken.intersects(box); })) return;
         m_taken.push_back(box);
-        m_list.texts.push_back({at + QPointF(from / x, 0), text, color, Qt::AlignLeft | Qt::AlignVCenter});
+        m_list.texts.push_back({at + QPointF((isCut ? -from : from) / x, 0), text, color,
+                                (isCut ? Qt::AlignRight : Qt::AlignLeft) | Qt::AlignVCenter});
     }
 
 private:
@@ -213,9 +216,9 @@ QString DiversityModel::planeMissing() const {
 }
 
 QString DiversityModel::planeAxis(int component) const {
-    const QString name = QStringLiteral("PC %1").arg(component + 1);
+    QString name = QStringLiteral("PC %1").arg(component + 1);
     if (!plane() || plane()->points.empty()) return name;
-    return QStringLiteral("%1 (%2 of the variance)")
+    return QStringLiteral("%1 (%2 of variance)")
         .arg(name, percentText(plane()->shares[static_cast<std::size_t>(component)]));
 }
 

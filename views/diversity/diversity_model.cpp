@@ -160,7 +160,7 @@ QString DiversityModel::mapHeading(std::size_t which) const {
     const QString what = which == 0 || m_compared == ComparedExperts::Matrices ? nameOfMap(which)
                          : isReordered() ? QStringLiteral("%1, reordered").arg(nameOfMap(which))
                                          : QStringLiteral("%1, mean neurons").arg(nameOfMap(which));
-    const QString title = QStringLiteral("Layer %1 · %2").arg(QString::number(m_layer->layer), what);
+    QString title = QStringLiteral("Layer %1 · %2").arg(QString::number(m_layer->layer), what);
     if (!summary(which)) return title;
     const SimilaritySummary& of = *summary(which);
     QString more = of.outliers.empty() ? QStringLiteral("none apart")
@@ -241,22 +241,24 @@ std::optional<int> DiversityModel::expertOfPoint(std::size_t point) const {
 
 QString DiversityModel::counted() const {
     if (!m_layer) return {};
-    return QStringLiteral("Counted: ") + m_layer->counted + countedOfReordering() +
+    return QStringLiteral("Counted: ") + (isReordered() ? countedOfReordering() : m_layer->counted) +
            QStringLiteral(
                " Apart: experts whose mean similarity to the others is far below the layer's median (3.5 "
                "modified z-scores).");
 }
 
 QString DiversityModel::countedOfReordering() const {
-    if (!isReordered() || !m_reordered) return {};
+    // The first sentence tells whose weights they are; the others tell how matrices are compared as they lie.
+    const QString whose = m_layer->counted.section(QStringLiteral(". "), 0, 0) + QChar('.');
+    if (!m_reordered) return whose;
     const ReorderedSample& sample = m_reordered->sample;
     QString text =
         QStringLiteral(
-            " Reordered: the neurons of one expert in the order in which they fit the other's best; %1 of "
-            "this layer%2, evenly drawn, with %3 neurons of each expert.")
-            .arg(pairsText(sample),
+            "%1 Cosine of two experts' matrices once the neurons of one stand in the order that fits the "
+            "other's best, of %2 of this layer%3, evenly drawn, with %4 neurons of each expert.")
+            .arg(whose, pairsText(sample),
                  m_reorderedLayers
-                     ? QStringLiteral(" and %1 of each in the curve").arg(pairsText(m_reorderedLayers->sample))
+                     ? QStringLiteral(" and %1 of each layer in the curve").arg(pairsText(m_reorderedLayers->sample))
                      : QString(),
                  countText(sample.neurons));
     if (std::isfinite(sample.ifRandom))

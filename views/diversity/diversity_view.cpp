@@ -146,7 +146,7 @@ void DiversityView::define() {
 void DiversityView::makeCurve() {
     m_curve = new Chart(QString(), this);
     m_curve->plot()->xAxis->setLabel(tr("layer"));
-    m_curve->plot()->yAxis->setLabel(tr("mean cosine of two experts"));
+    m_curve->plot()->yAxis->setLabel(tr("mean cosine of pairs"));
     m_curve->marks()->setSource(
         [this](const Viewport& viewport) { return m_model.curveChart(viewport, theme(), m_selection.current()); });
     QCustomPlot* const plot = m_curve->plot();

@@ -253,7 +253,7 @@ TEST(DiversityModel, TellsOfAPairWhatReorderingChanged) {
         EXPECT_TRUE(text.contains(numberText((*row)[column].get<double>()))) << column << ": " << text.toStdString();
     EXPECT_TRUE(text.contains("12 neurons of each")) << text.toStdString();
     EXPECT_TRUE(read.model.describe(2, {3, 3}).contains("gate matrices: the same"));
-    EXPECT_TRUE(read.model.counted().contains("36 of 36 pairs of this layer and 28 of 36 pairs of each"))
+    EXPECT_TRUE(read.model.counted().contains("36 of 36 pairs of this layer and 28 of 36 pairs of each layer"))
         << read.model.counted().toStdString();
 }
 
