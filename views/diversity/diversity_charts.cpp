@@ -103,9 +103,10 @@ QString DiversityModel::curveHeading() const {
             if (point.standsOut && std::ranges::count(layers, point.layer) == 0) layers.push_back(point.layer);
     std::ranges::sort(layers);
     QString heading = QStringLiteral("Similarity of a layer's experts · numbers: experts apart");
+    if (isReordered()) heading = QStringLiteral("Similarity of a layer's experts, reordered");
     if (isReordered() && m_reorderedLayers)
-        heading = QStringLiteral("Similarity of a layer's experts, reordered · %1 of %2 pairs each")
-                      .arg(countText(m_reorderedLayers->sample.pairs), countText(m_reorderedLayers->sample.ofPairs));
+        heading += QStringLiteral(" · %1 of %2 pairs each")
+                       .arg(countText(m_reorderedLayers->sample.pairs), countText(m_reorderedLayers->sample.ofPairs));
     if (layers.empty()) return heading;
     return heading + QStringLiteral(" · %1 %2 out")
                          .arg(layers.size() == 1 ? QStringLiteral("layer %1").arg(layers.front())

@@ -249,7 +249,7 @@ QString DiversityModel::counted() const {
 
 QString DiversityModel::countedOfReordering() const {
     // The first sentence tells whose weights they are; the others tell how matrices are compared as they lie.
-    const QString whose = m_layer->counted.section(QStringLiteral(". "), 0, 0) + QChar('.');
+    QString whose = m_layer->counted.section(QStringLiteral(". "), 0, 0) + QChar('.');
     if (!m_reordered) return whose;
     const ReorderedSample& sample = m_reordered->sample;
     QString text =
