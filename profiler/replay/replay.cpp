@@ -109,7 +109,7 @@ std::int64_t ReplayBench::latency(const std::optional<LinkSpec>& link) const {
     return link->latency.count() + (own ? m_run.times->linkHold : 0);
 }
 
-OffloadContext ReplayBench::contextFor(const Policy& policy, Bytes budget) const {
+OffloadContext ReplayBench::contextFor(const Policy& policy, const ReplayCase& what) const {
     OffloadContext context;
     context.costs = entry().description.costs;
     context.prepared = m_prepared ? &*m_prepared : nullptr;
@@ -117,8 +117,16 @@ OffloadContext ReplayBench::contextFor(const Policy& policy, Bytes budget) const
     if (policy.keepsAllResident())
         context.shape.slots = trace().total();
     else
-        context.shape.divide(budget, Bytes(m_largest), m_run.lowExpertBytes,
+        context.shape.divide(what.budget, Bytes(m_largest), m_run.lowExpertBytes,
                              m_run.lowExpertBytes > Bytes(0) ? policy.lowPrecisionShare() : 0);
+    // What a run tells as its budget are the bytes of its slots, a little less than it divided: as much less is its
+    // share for copies.
+    const RunDescription& own = entry().description;
+    if (context.shape.lowRatio > 0 && what.policy == own.policy && what.budget == own.budget && own.slots > 0) {
+        context.shape.slots = own.slots;
+        context.shape.lowSlots =
+            static_cast<int>((own.budget.count() - own.slots * m_largest) / m_run.lowExpertBytes.count());
+    }
     return context;
 }
 
@@ -146,7 +154,7 @@ ReplayResult ReplayBench::replayPlanned(const ReplayCase& what, const std::atomi
         rule = std::make_unique<BeladyRule>(m_next);
     else if (what.eviction != kOwnEviction)
         rule = makeEviction(what.eviction);
-    OffloadContext context = contextFor(*policy, what.budget);
+    OffloadContext context = contextFor(*policy, what);
     if (info.needsCosts && !context.costs.known())
         result.missing.emplace_back("measured costs of moving and computing");
     for (const std::string& table : missingTables(what.policy, context.prepared))

@@ -108,7 +108,7 @@ private:
     double prefetchPerByte(const std::optional<LinkSpec>& link) const;
     double residentDecodeSeconds() const;
 
-    OffloadContext contextFor(const Policy& policy, Bytes budget) const;
+    OffloadContext contextFor(const Policy& policy, const ReplayCase& what) const;
 
     RecordedRun m_run;
     std::optional<PreparedData> m_prepared;

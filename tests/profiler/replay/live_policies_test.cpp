@@ -98,6 +98,13 @@ TEST_P(PolicyReplay, MeetsAccessesMissesAndIssuedBytesExactly) {
     }
 }
 
+// The bytes of the slots that a budget was divided into are less than it, and half of them may hold a copy fewer.
+TEST_F(LiveReplay, DividesTheBudgetOfARunWithCopiesAsTheRunDid) {
+    for (int percent = 2; percent < 12; ++percent)
+        expectReplayed(
+            {.policy = "hobbit:t1=0.3:t2=0.5:low=0.5", .share = percent / 100.0, .promptTokens = {9, 6}, .tokens = 6});
+}
+
 class PolicyWithCosts : public PolicyReplay {};
 
 TEST_P(PolicyWithCosts, HoldsWhateverTheCostsSay) {
