@@ -15,10 +15,12 @@ namespace {
 constexpr double kWithinColours = 0.995;
 constexpr double kNumberHeight = 12;  // pixels a row needs for a number
 
-/// The value that a part of the sizes of all others do not exceed; 1 where all are 0.
+/// The value that a part of the sizes of all numbers do not exceed; 1 where all are 0.
 double limitOf(const std::vector<double>& values) {
-    std::vector<double> sizes(values.size());
-    std::ranges::transform(values, sizes.begin(), [](double value) { return std::abs(value); });
+    std::vector<double> sizes;
+    for (const double value : values)
+        if (!std::isnan(value)) sizes.push_back(std::abs(value));
+    if (sizes.empty()) return 1;
     const auto at = sizes.begin() + std::lround(kWithinColours * static_cast<double>(sizes.size() - 1));
     std::ranges::nth_element(sizes, at);
     return *at > 0 ? *at : 1;
