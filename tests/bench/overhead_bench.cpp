@@ -4,7 +4,9 @@
 // percent, for as long as it lives. Before a turn there is a pause, so that the writer's work for one turn is not done
 // in the other's.
 //
-// es_bench_overhead [THREADS=1] [PAIRS=20] [RECORD=routing,norms,spans,predictions] [SINK=file|nobody]
+// es_bench_overhead [THREADS=1] [PAIRS=20] [RECORD=routing,norms,spans,predictions] [SINK=file|nobody] [LINK=0]
+//
+// LINK 0: all experts resident. Else pre-gated with a budget of a quarter, over a link of so many MB/s.
 
 #include <algorithm>
 #include <cmath>
@@ -36,10 +38,18 @@ RecordSet recordSet(std::string_view words) {
             .predictions = holds("predictions")};
 }
 
-EngineOptions options(int threads, const RecordSet& record) {
+EngineOptions options(int threads, double link, const RecordSet& record) {
     EngineOptions options;
     options.threads = threads;
     options.record = record;
+    if (link > 0) {
+        options.policy = "pre-gated";
+        options.budget = {.share = 0.25, .bytes = {}};
+        options.io = IoMode::Buffered;
+        options.link = LinkSpec{};
+        options.link->bytesPerSecond = link * 1e6;
+        options.link->text = "bench";
+    }
     return options;
 }
 
@@ -70,7 +80,7 @@ double errorOfMedian(const std::vector<double>& values) {
     return 0.93 * (quantile(values, 0.75) - quantile(values, 0.25)) / std::sqrt(static_cast<double>(values.size()));
 }
 
-int compare(int threads, int pairs, const std::string& record, bool toFile) {
+int compare(int threads, int pairs, const std::string& record, bool toFile, double link) {
     const auto file = std::filesystem::temp_directory_path() / "expertscope-overhead-bench.esdb";
     const auto removeFile = [&] {
         for (const char* suffix : {"", "-wal", "-shm"})
@@ -84,13 +94,13 @@ int compare(int threads, int pairs, const std::string& record, bool toFile) {
     Nanoseconds writing{};
     const auto offTurn = [&] {
         RunSummary summary;
-        return turn(checkpoint, options(threads, recordSet("")), nobody, summary);
+        return turn(checkpoint, options(threads, link, recordSet("")), nobody, summary);
     };
     const auto onTurn = [&] {
         RunSummary summary;
-        if (!toFile) return turn(checkpoint, options(threads, recordSet(record)), nobody, summary);
+        if (!toFile) return turn(checkpoint, options(threads, link, recordSet(record)), nobody, summary);
         Recorder recorder(writer, RunDescription());
-        const double speed = turn(checkpoint, options(threads, recordSet(record)), recorder, summary);
+        const double speed = turn(checkpoint, options(threads, link, recordSet(record)), recorder, summary);
         writing += recorder.processorTime();
         tokens += summary.generatedTokens;
         recorder.finish(summary, RunState::Complete);
@@ -130,5 +140,5 @@ int main(int count, char** words) {
         return 2;
     }
     return expertscope::compare(std::max(1, std::atoi(word(1, "1"))), std::max(1, std::atoi(word(2, "20"))),
-                                word(3, "routing,norms,spans,predictions"), sink == "file");
+                                word(3, "routing,norms,spans,predictions"), sink == "file", std::atof(word(5, "0")));
 }
