@@ -72,7 +72,7 @@ double turn(const Checkpoint& checkpoint, const EngineOptions& options, Observer
 
 double quantile(std::vector<double> values, double share) {
     std::ranges::sort(values);
-    return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1) + 0.5)];
+    return values[static_cast<std::size_t>(std::lround(share * static_cast<double>(values.size() - 1)))];
 }
 
 /// The quartiles' distance gives the median's standard error, were the ratios normally distributed.
