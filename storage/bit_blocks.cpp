@@ -134,7 +134,7 @@ void unpackBlock(const char* from, std::int64_t least, unsigned bits, std::span<
 }  // namespace
 
 template <class Value>
-void BlockColumn::pack(std::span<const Value> values, std::int64_t offset) {
+void BlockColumn::add(std::span<const Value> values) {
     using Distance = std::make_unsigned_t<Value>;
     Value least = values[0], most = values[0];
     for (const Value value : values) {
@@ -143,7 +143,7 @@ void BlockColumn::pack(std::span<const Value> values, std::int64_t offset) {
     }
     const unsigned bits = widthOf(static_cast<Distance>(most) - static_cast<Distance>(least));
     const std::size_t size = packedBytes(values.size(), bits);
-    m_blocks.push_back({plus(offset, static_cast<std::uint64_t>(least)), bits, size});
+    m_blocks.push_back({static_cast<std::int64_t>(least), bits, size});
     if (bits == 0) return;
     std::array<Distance, kBlockValues> distances;
     for (std::size_t i = 0; i < values.size(); ++i)
@@ -154,25 +154,7 @@ void BlockColumn::pack(std::span<const Value> values, std::int64_t offset) {
     m_packed.append(reinterpret_cast<const char*>(words.data()), size);
 }
 
-/// Most blocks of times lie within four seconds, and twice as many values of half the size fit a register.
-template <>
-void BlockColumn::add(std::span<const std::int64_t> values) {
-    std::array<std::int32_t, kBlockValues> near;
-    std::uint64_t lost = 0;
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        const std::uint64_t rest = distance(values[i], values[0]);
-        near[i] = static_cast<std::int32_t>(rest);
-        lost |= rest ^ static_cast<std::uint64_t>(std::int64_t{near[i]});
-    }
-    if (lost == 0) return pack(std::span<const std::int32_t>(near.data(), values.size()), values[0]);
-    pack(values, 0);
-}
-
-template <class Value>
-void BlockColumn::add(std::span<const Value> values) {
-    pack(values, 0);
-}
-
+template void BlockColumn::add(std::span<const std::int64_t>);
 template void BlockColumn::add(std::span<const std::int32_t>);
 template void BlockColumn::add(std::span<const std::uint32_t>);
 

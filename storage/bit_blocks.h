@@ -36,9 +36,6 @@ private:
         unsigned bits;
         std::size_t size;  ///< bytes
     };
-    template <class Value>
-    void pack(std::span<const Value> values, std::int64_t offset);
-
     std::vector<Block> m_blocks;
     std::string m_packed;  ///< of all blocks, one after another
 };
