@@ -37,6 +37,7 @@ void siluMultiply(const float* gate, const float* up, int n, float* out) {
 void addScaled(float a, const float* x, int n, float* y) { Kernels::reference().addScaled(a, x, n, y); }
 float norm(const float* x, int n) { return Kernels::reference().norm(x, n); }
 float softmax(float* x, int n) { return Kernels::reference().softmax(x, n); }
+int largest(float* x, int n, int k, int* out) { return Kernels::reference().largest(x, n, k, out); }
 
 #else
 
@@ -158,6 +159,37 @@ float softmax(float* x, int n) {
     return largest + std::log(sum);
 }
 
+/// Calls each(place, vector) for vectors that cover x [n ≥ kLanes], the last of which may overlap, until it says true.
+template <class Each>
+HWY_INLINE void eachVector(const float* x, int n, Each&& each) {
+    for (int i = 0; i + kLanes <= n; i += kLanes)
+        if (each(i, hn::LoadU(Floats(), x + i))) return;
+    if (n % kLanes != 0) each(n - kLanes, hn::LoadU(Floats(), x + n - kLanes));
+}
+
+int largest(float* x, int n, int k, int* out) {
+    const Floats d;
+    if (n < kLanes) return Kernels::reference().largest(x, n, k, out);
+    for (int found = 0; found < k; ++found) {
+        Vector best = hn::Set(d, -std::numeric_limits<float>::infinity());
+        eachVector(x, n, [&](int, Vector v) HWY_ATTR {
+            best = hn::IfThenElse(hn::Gt(v, best), v, best);
+            return false;
+        });
+        best = hn::MaxOfLanes(d, best);
+        int place = -1;
+        eachVector(x, n, [&](int at, Vector v) HWY_ATTR {
+            const auto lane = hn::FindFirstTrue(d, hn::Eq(v, best));
+            if (lane >= 0) place = at + static_cast<int>(lane);
+            return lane >= 0;
+        });
+        if (place < 0) return found;
+        out[found] = place;
+        x[place] = std::numeric_limits<float>::quiet_NaN();
+    }
+    return k;
+}
+
 #endif
 }  // namespace expertscope::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -174,6 +206,7 @@ HWY_EXPORT(siluMultiply);
 HWY_EXPORT(addScaled);
 HWY_EXPORT(norm);
 HWY_EXPORT(softmax);
+HWY_EXPORT(largest);
 
 class VectorisedKernels final : public Kernels {
 public:
@@ -198,6 +231,7 @@ public:
     }
     float norm(const float* x, int n) const override { return HWY_DYNAMIC_DISPATCH(norm)(x, n); }
     float softmax(float* x, int n) const override { return HWY_DYNAMIC_DISPATCH(softmax)(x, n); }
+    int largest(float* x, int n, int k, int* out) const override { return HWY_DYNAMIC_DISPATCH(largest)(x, n, k, out); }
 };
 
 }  // namespace

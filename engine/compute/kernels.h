@@ -41,6 +41,11 @@ public:
     /// In place; returns log Σ exp(x) of the input.
     virtual float softmax(float* x, int n) const = 0;
 
+    /// out[0..k): the places of the k largest of x by falling value, of equals the lower first. What was found is
+    /// written over by NaN, so that a second call goes on. Returns how many there are: fewer than k where the rest of x
+    /// is NaN.
+    virtual int largest(float* x, int n, int k, int* out) const = 0;
+
     /// Highway, run-time dispatch to the best instruction set.
     static const Kernels& vectorised();
     /// Plain loops in order, for `--reference`.

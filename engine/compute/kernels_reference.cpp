@@ -125,6 +125,18 @@ public:
             x[i] = static_cast<float>(std::exp(static_cast<double>(x[i]) - largest) / sum);
         return static_cast<float>(largest + std::log(sum));
     }
+
+    int largest(float* x, int n, int k, int* out) const override {
+        for (int found = 0; found < k; ++found) {
+            int place = -1;
+            for (int i = 0; i < n; ++i)
+                if (place < 0 ? !std::isnan(x[i]) : x[i] > x[place]) place = i;
+            if (place < 0) return found;
+            out[found] = place;
+            x[place] = NAN;
+        }
+        return k;
+    }
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 
 #include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>

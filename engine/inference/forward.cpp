@@ -51,10 +51,8 @@ Forward::Forward(const Checkpoint& checkpoint, const ParallelMath& math, ExpertC
         m_firstWeights.resize(size(maxTokens, c.topK));
     }
     if (record.predictions)
-        m_shadow.emplace(c, m_weights, m_math,
-                         ShadowPredictions::Options{.prepared = experts.prepared(),
-                                                    .told = std::max(3, experts.lookAhead()),
-                                                    .ownGateWidth = experts.ownGateWidth(),
+        m_shadow.emplace(c, m_weights, m_predictors, m_math,
+                         ShadowPredictions::Options{.ownGateWidth = experts.ownGateWidth(),
                                                     .beside = ShadowPredictions::roomBeside(math.pool().threads())},
                          record, observer);
     if (experts.weighsByOwnGate()) m_ownLogits.resize(size(maxTokens, c.experts));

@@ -52,12 +52,6 @@ void LayerPredictors::setOwnGate(const float* logits, int width) {
     rank(m_ownGate, logits, width);
 }
 
-void LayerPredictors::runOwnGate(int width) {
-    m_ownGate.logits.resize(static_cast<std::size_t>(m_maxTokens) * static_cast<std::size_t>(m_config->experts));
-    m_math->linear(m_weights->layers[m_layer.index()].gate, m_hidden, m_tokens, m_ownGate.logits.data());
-    setOwnGate(m_ownGate.logits.data(), width);
-}
-
 Prediction LayerPredictors::of(PredictorKind kind, LayerIndex target) {
     const Evaluation* evaluation = evaluate(kind, target);
     if (!evaluation) return {};
@@ -108,61 +102,47 @@ void LayerPredictors::rank(Evaluation& evaluation, const float* logits, int widt
     evaluation.done = true;
 }
 
-template <class Give>
-void LayerPredictors::eachTold(LayerIndex from, Give&& give) const {
-    give(PredictorKind::OwnGate, from);
+std::vector<ToldPredictor> LayerPredictors::told(LayerIndex from) const {
+    std::vector<ToldPredictor> told;
     for (const PredictorKind kind : {PredictorKind::PreGate, PredictorKind::NextGate})
-        for (int ahead = 1; ahead <= (kind == PredictorKind::NextGate ? m_told : kFarthest); ++ahead)
-            if (const LayerIndex target(from.value() + ahead); gate(kind, from, target).data) give(kind, target);
+        for (int ahead = 1; ahead <= (kind == PredictorKind::NextGate ? m_told : kFarthest); ++ahead) {
+            const LayerIndex target(from.value() + ahead);
+            if (const MatrixView matrix = gate(kind, from, target); matrix.data) told.push_back({kind, target, matrix});
+        }
+    return told;
 }
 
 void LayerPredictors::tell(StepIndex step, TokenIndex firstToken, Observer& observer) {
-    m_rows.clear();
-    for (int t = 0; t < m_tokens; ++t)
-        m_rows.push_back({step, TokenIndex(firstToken.value() + t)});
-    eachTold(m_layer, [&](PredictorKind kind, LayerIndex target) {
-        const Evaluation* evaluation = evaluate(kind, target);
-        if (!evaluation) return;
-        const auto width = static_cast<std::size_t>(evaluation->width);
-        m_records.resize(m_rows.size() * width);
-        writeOne(kind, target, *evaluation, m_rows, m_records.data(), width);
-        observer.onPredictions(m_records);
-    });
+    const auto tellOne = [&](PredictorKind kind, LayerIndex target) {
+        const Prediction prediction = of(kind, target);
+        const auto width = static_cast<std::size_t>(prediction.width);
+        m_records.resize(static_cast<std::size_t>(m_tokens) * width);
+        for (int t = 0; t < m_tokens; ++t) {
+            const std::size_t first = static_cast<std::size_t>(t) * width;
+            writePrediction({.step = step,
+                             .token = TokenIndex(firstToken.value() + t),
+                             .fromLayer = m_layer,
+                             .targetLayer = target,
+                             .expert = {},
+                             .predictor = kind},
+                            prediction.experts.subspan(first, width), prediction.scores.data() + first,
+                            m_records.data() + first);
+        }
+        if (width > 0) observer.onPredictions(m_records);
+    };
+    tellOne(PredictorKind::OwnGate, m_layer);
+    for (const ToldPredictor& predictor : told(m_layer))
+        tellOne(predictor.kind, predictor.target);
 }
 
-std::size_t LayerPredictors::write(std::span<const PredictionRow> rows, PredictionRecord* out, std::size_t stride) {
-    std::size_t column = 0;
-    eachTold(m_layer, [&](PredictorKind kind, LayerIndex target) {
-        const Evaluation* evaluation = evaluate(kind, target);
-        if (!evaluation) return;
-        writeOne(kind, target, *evaluation, rows, out + column, stride);
-        column += static_cast<std::size_t>(evaluation->width);
-    });
-    return column;
-}
-
-/// The records of row r from out + r · stride on.
-void LayerPredictors::writeOne(PredictorKind kind, LayerIndex target, const Evaluation& evaluation,
-                               std::span<const PredictionRow> rows, PredictionRecord* out, std::size_t stride) const {
-    const auto width = static_cast<std::size_t>(evaluation.width);
-    for (std::size_t row = 0; row < rows.size(); ++row, out += stride)
-        for (std::size_t rank = 0; rank < width; ++rank)
-            out[rank] = {.step = rows[row].step,
-                         .token = rows[row].token,
-                         .fromLayer = m_layer,
-                         .targetLayer = target,
-                         .expert = evaluation.experts[row * width + rank],
-                         .rank = static_cast<std::int32_t>(rank),
-                         .score = evaluation.scores[row * width + rank],
-                         .predictor = kind};
-}
-
-std::size_t LayerPredictors::recordsPerToken(LayerIndex layer, int ownGateWidth) const {
-    int records = 0;
-    eachTold(layer, [&](PredictorKind kind, LayerIndex) {
-        records += kind == PredictorKind::OwnGate ? ownGateWidth : m_config->topK;
-    });
-    return static_cast<std::size_t>(records);
+void writePrediction(PredictionRecord what, std::span<const ExpertId> experts, const float* scores,
+                     PredictionRecord* out) {
+    for (std::size_t rank = 0; rank < experts.size(); ++rank) {
+        what.expert = experts[rank];
+        what.rank = static_cast<std::int32_t>(rank);
+        what.score = scores[rank];
+        out[rank] = what;
+    }
 }
 
 }  // namespace expertscope

@@ -12,11 +12,17 @@
 
 namespace expertscope {
 
-/// Whose prediction a row of a layer's input is.
-struct PredictionRow {
-    StepIndex step;
-    TokenIndex token;
+/// A predictor of a layer that is told beside its own gate.
+struct ToldPredictor {
+    PredictorKind kind = PredictorKind::NextGate;
+    LayerIndex target;
+    MatrixView gate;  ///< [E, H]
 };
+
+/// Writes what a predictor expects for one token, its `experts` [width] by falling `scores`, to out[0..width). `what`
+/// holds all but expert, rank and score.
+void writePrediction(PredictionRecord what, std::span<const ExpertId> experts, const float* scores,
+                     PredictionRecord* out);
 
 /// The predictors on the hidden state of the layer that was just routed: its pre-gates and the own gates of the next
 /// layers, both one to kFarthest ahead. A pre-gate is that of the prepared data, else (one layer ahead) that of the
@@ -36,15 +42,10 @@ public:
     Prediction of(PredictorKind kind, LayerIndex target) override;
     /// Logits [tokens, E] of a predictor; empty where there is none.
     std::span<const float> logits(PredictorKind kind, LayerIndex target);
-    /// As setOwnGate(), from the layer's input.
-    void runOwnGate(int width);
     /// Tells what every predictor expects, of the next gates those up to `told` layers ahead.
     void tell(StepIndex step, TokenIndex firstToken, Observer& observer);
-    /// Writes what tell() would tell of this layer: the records of row r (one a token of the layer) stand together from
-    /// out + r · stride on. Returns how many a row has.
-    std::size_t write(std::span<const PredictionRow> rows, PredictionRecord* out, std::size_t stride);
-    /// How many records write() makes of a layer for one token.
-    std::size_t recordsPerToken(LayerIndex layer, int ownGateWidth) const;
+    /// The predictors of layer `from` that tell() tells, but for its own gate.
+    std::vector<ToldPredictor> told(LayerIndex from) const;
 
 private:
     struct Evaluation {
@@ -56,13 +57,8 @@ private:
     };
     MatrixView gate(PredictorKind kind, LayerIndex from, LayerIndex target) const;
     MatrixView preGate(LayerIndex from, int ahead) const;
-    /// Calls give(kind, target) for every predictor of layer `from` that is told, its own gate first.
-    template <class Give>
-    void eachTold(LayerIndex from, Give&& give) const;
     Evaluation* evaluate(PredictorKind kind, LayerIndex target);
     void rank(Evaluation& evaluation, const float* logits, int width);
-    void writeOne(PredictorKind kind, LayerIndex target, const Evaluation& evaluation,
-                  std::span<const PredictionRow> rows, PredictionRecord* out, std::size_t stride) const;
 
     const ModelConfig* m_config;
     const DenseWeights* m_weights;
@@ -77,7 +73,6 @@ private:
     int m_maxTokens;
     int m_told;
     std::vector<float> m_scratch;             ///< [E]
-    std::vector<PredictionRow> m_rows;        ///< [maxTokens]
     std::vector<PredictionRecord> m_records;  ///< [maxTokens, width]
 };
 

@@ -2,6 +2,8 @@
 #include "engine/inference/router.h"
 
 #include <algorithm>
+#include <array>
+#include <span>
 
 namespace expertscope {
 namespace {
@@ -24,16 +26,17 @@ void probabilities(const Kernels& kernels, const float* logits, int experts, int
 void chooseExperts(const Kernels& kernels, const float* logits, int experts, int topK, bool normalise, float* scratch,
                    ExpertId* chosen, float* weights) {
     // Ranked by logit, not by probability: far below the best one probabilities round to equal values.
+    std::copy(logits, logits + experts, scratch);
+    std::array<int, 16> places;
     int count = 0;
-    for (int expert = 0; expert < experts; ++expert) {
-        // Most are worse than all that are chosen.
-        if (count == topK && !(logits[chosen[topK - 1].value()] < logits[expert])) continue;
-        int at = std::min(count, topK - 1);
-        for (; at > 0 && logits[chosen[at - 1].value()] < logits[expert]; --at)
-            chosen[at] = chosen[at - 1];
-        chosen[at] = ExpertId(expert);
-        count = std::min(count + 1, topK);
+    for (int found = 1; found > 0 && count < topK; count += found) {
+        const int wanted = std::min(topK - count, static_cast<int>(places.size()));
+        found = kernels.largest(scratch, experts, wanted, places.data());
+        std::ranges::transform(std::span(places).first(static_cast<std::size_t>(found)), chosen + count,
+                               [](int place) { return ExpertId(place); });
     }
+    for (int expert = 0; count < topK; ++expert)  // logits that are no numbers come last
+        if (std::find(chosen, chosen + count, ExpertId(expert)) == chosen + count) chosen[count++] = ExpertId(expert);
     probabilities(kernels, logits, experts, topK, normalise, scratch, chosen, weights);
 }
 

@@ -2,39 +2,74 @@
 #include "engine/inference/shadow_predictions.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "engine/base/annotation.h"
+#include "engine/inference/router.h"
 
 namespace expertscope {
+namespace {
 
-ShadowPredictions::ShadowPredictions(const ModelConfig& config, const DenseWeights& weights, const ParallelMath& math,
+constexpr int kEnded = -1;
+constexpr int kAll = std::numeric_limits<int>::max();
+/// Multiply-adds of a piece that a worker makes between two loops: about a microsecond and a half, less than most of
+/// these moments last.
+constexpr std::int64_t kPieceWork = 24 << 10;
+
+}  // namespace
+
+ShadowPredictions::ShadowPredictions(const ModelConfig& config, const DenseWeights& weights,
+                                     const LayerPredictors& predictors, const ParallelMath& math,
                                      const Options& options, const RecordSet& record, Observer& observer)
     : m_config(&config),
-      m_ownGateWidth(std::min(options.ownGateWidth, config.experts)),
+      m_kernels(&math.kernels()),
+      m_pool(&math.pool()),
       m_record(record),
       m_observer(&observer),
-      m_runPool(&math.pool()),
-      m_math(math.kernels(), m_alone),
-      m_beside(options.beside) {
-    const int makers = m_beside ? 1 : m_runPool->threads();
-    for (int maker = 0; maker < makers; ++maker)
-        m_predictors.emplace_back(config, weights, m_math, kTokens, options.prepared, options.told);
-    m_columns.push_back(0);
-    for (int layer = 0; layer < config.layers; ++layer)
-        m_columns.push_back(m_columns.back() + m_predictors[0].recordsPerToken(LayerIndex(layer), m_ownGateWidth));
+      m_beside(options.beside),
+      m_rowsAPiece(kTokens) {
+    for (LayerIndex layer(0); layer.value() < config.layers; layer = LayerIndex(layer.value() + 1)) {
+        if (options.ownGateWidth > 0)
+            addSource(layer, {PredictorKind::OwnGate, layer, weights.layers[layer.index()].gate},
+                      std::min(options.ownGateWidth, config.experts));
+        for (const ToldPredictor& predictor : predictors.told(layer))
+            addSource(layer, predictor, config.topK);
+    }
+    const auto experts = static_cast<std::size_t>(config.experts);
+    Scratch scratch{.logits = std::vector<float>(kTokens * experts),
+                    .ranking = std::vector<float>(experts),
+                    .experts = std::vector<ExpertId>(experts),
+                    .scores = std::vector<float>(experts)};
+    m_scratch.assign(m_beside ? 1 : static_cast<std::size_t>(m_pool->threads()), scratch);
     for (Batch* batch : {&m_kept, &m_given}) {
         batch->rows.reserve(kTokens);
         batch->inputs.resize(static_cast<std::size_t>(config.layers * kTokens) *
                              static_cast<std::size_t>(config.hidden));
-        batch->records.reserve(kTokens * m_columns.back());
+        batch->records.reserve(kTokens * m_recordsAToken);
     }
-    if (m_beside) m_thread = std::thread([this] { work(); });
+    if (m_beside) {
+        m_thread = std::thread([this] { work(); });
+    } else if (m_pool->threads() > 1) {
+        const std::int64_t rowWork = std::int64_t{config.experts} * config.hidden;
+        m_rowsAPiece = static_cast<int>(std::clamp<std::int64_t>(kPieceWork / rowWork, 1, kTokens));
+        m_pool->setIdleWork([](void* self, int worker) { static_cast<ShadowPredictions*>(self)->makeSome(worker, 1); },
+                            this);
+    }
 }
 
 ShadowPredictions::~ShadowPredictions() {
-    waitUntilMade();
-    turn(Ended);
-    if (m_thread.joinable()) m_thread.join();
+    if (!m_beside) {
+        m_pool->setIdleWork(nullptr, nullptr);
+        return;
+    }
+    m_untaken.store(kEnded);
+    m_untaken.notify_one();
+    m_thread.join();
+}
+
+void ShadowPredictions::addSource(LayerIndex layer, const ToldPredictor& predictor, int width) {
+    m_sources.push_back({layer, predictor, width, m_recordsAToken});
+    m_recordsAToken += static_cast<std::size_t>(width);
 }
 
 void ShadowPredictions::keep(StepIndex step, TokenIndex token, LayerIndex layer, const float* hidden, Nanoseconds now) {
@@ -47,78 +82,113 @@ void ShadowPredictions::keep(StepIndex step, TokenIndex token, LayerIndex layer,
 }
 
 void ShadowPredictions::advance(Nanoseconds now) {
-    if (m_state.load(std::memory_order_acquire) == Made) tellMade();
+    if (m_unfinished.load(std::memory_order_acquire) == 0) tellMade();
     if (m_kept.rows.size() == kTokens || (!m_kept.rows.empty() && now - m_since >= kLongest)) handOver();
 }
 
 void ShadowPredictions::tellAll() {
     handOver();
-    waitUntilMade();
+    finish();
     tellMade();
 }
 
-/// Waits for those given before, where the thread is not done with them: it falls behind no further than that.
 void ShadowPredictions::handOver() {
-    waitUntilMade();
+    finish();
     tellMade();
     if (m_kept.rows.empty()) return;
     std::swap(m_kept, m_given);
-    if (m_beside) return turn(Given);
-    make();
-    m_state.store(Made, std::memory_order_relaxed);
-    tellMade();
+    m_given.records.resize(m_given.rows.size() * m_recordsAToken);
+    m_groups = (static_cast<int>(m_given.rows.size()) + m_rowsAPiece - 1) / m_rowsAPiece;
+    m_pieces = m_groups * static_cast<int>(m_sources.size());
+    m_unfinished.store(m_pieces, std::memory_order_relaxed);
+    m_untaken.store(m_pieces, std::memory_order_release);  // publishes all of it
+    if (m_beside) m_untaken.notify_one();
+}
+
+/// Returns once all that is given is made. What is left of it is made now: the thread beside falls behind no further
+/// than that, and workers may have found too little time.
+void ShadowPredictions::finish() {
+    if (!m_beside && m_untaken.load(std::memory_order_relaxed) > 0)
+        m_pool->forEach(m_pool->threads(), [this](int, int worker) { makeSome(worker, kAll); });
+    for (int left; (left = m_unfinished.load(std::memory_order_acquire)) != 0;)
+        m_unfinished.wait(left, std::memory_order_acquire);
 }
 
 void ShadowPredictions::tellMade() {
-    if (m_state.load(std::memory_order_acquire) != Made) return;
+    if (m_given.rows.empty()) return;
     m_observer->onPredictions(m_given.records);
     m_given.rows.clear();
-    m_state.store(Idle, std::memory_order_relaxed);  // the thread goes on waiting for the next
-}
-
-void ShadowPredictions::waitUntilMade() { m_state.wait(Given, std::memory_order_acquire); }
-
-void ShadowPredictions::turn(State state) {
-    m_state.store(state, std::memory_order_release);
-    m_state.notify_all();
 }
 
 void ShadowPredictions::work() {
     for (;;) {
-        State state = m_state.load(std::memory_order_acquire);
-        for (; state != Given && state != Ended; state = m_state.load(std::memory_order_acquire))
-            m_state.wait(state, std::memory_order_acquire);
-        if (state == Ended) return;
-        make();
-        turn(Made);
+        makeSome(0, kAll);
+        m_untaken.wait(0, std::memory_order_acquire);
+        if (m_untaken.load(std::memory_order_acquire) == kEnded) return;
     }
 }
 
-void ShadowPredictions::make() {
-    SpanAnnotation making({.start = sessionNow(),
+/// Takes the next piece, where there is one. Only who holds a piece looks at what is given.
+bool ShadowPredictions::take(int& piece) {
+    int left = m_untaken.load(std::memory_order_acquire);
+    while (left > 0)
+        if (m_untaken.compare_exchange_weak(left, left - 1, std::memory_order_acq_rel, std::memory_order_acquire)) {
+            piece = m_pieces - left;
+            return true;
+        }
+    return false;
+}
+
+/// Makes up to `most` pieces, and tells one span of them.
+void ShadowPredictions::makeSome(int worker, int most) {
+    int piece = 0;
+    if (!take(piece)) return;
+    SpanAnnotation making({.start = m_record.spans ? sessionNow() : Nanoseconds(0),
                            .end = {},
-                           .amount = static_cast<std::int64_t>(m_given.rows.size()),
                            .step = m_given.rows.back().step,
-                           .lane = m_beside ? kLane : LaneId(0),
+                           .lane = m_beside ? kLane : LaneId(worker),
                            .kind = SpanKind::Predict});
-    m_given.records.resize(m_given.rows.size() * m_columns.back());
-    if (m_beside) {
-        for (int layer = 0; layer < m_config->layers; ++layer)
-            makeLayer(layer, m_predictors[0]);
-    } else {
-        m_runPool->forEach(m_config->layers, [&](int layer, int worker) {
-            makeLayer(layer, m_predictors[static_cast<std::size_t>(worker)]);
-        });
-    }
-    making.end(sessionNow(), m_record.spans ? m_observer : nullptr);
+    if (most == 1) making.span().layer = sourceOf(piece).layer;
+    const auto tokens = static_cast<std::int64_t>(m_given.rows.size());
+    int made = 0;
+    do {
+        const int count = makePiece(piece, m_scratch[static_cast<std::size_t>(worker)]);
+        making.span().amount = std::min(making.span().amount + count, tokens);
+        ++made;
+    } while (made < most && take(piece));
+    making.end(m_record.spans ? sessionNow() : Nanoseconds(0), m_record.spans ? m_observer : nullptr);
+    if (m_unfinished.fetch_sub(made, std::memory_order_acq_rel) == made) m_unfinished.notify_one();
 }
 
-void ShadowPredictions::makeLayer(int layer, LayerPredictors& predictors) {
-    const auto first = static_cast<std::size_t>(layer * kTokens) * static_cast<std::size_t>(m_config->hidden);
-    predictors.beginLayer(LayerIndex(layer), m_given.inputs.data() + first, static_cast<int>(m_given.rows.size()));
-    if (m_ownGateWidth > 0) predictors.runOwnGate(m_ownGateWidth);
-    predictors.write(m_given.rows, m_given.records.data() + m_columns[static_cast<std::size_t>(layer)],
-                     m_columns.back());
+/// Pieces that follow one another share a gate.
+const ShadowPredictions::Source& ShadowPredictions::sourceOf(int piece) const {
+    return m_sources[static_cast<std::size_t>(piece / m_groups)];
+}
+
+/// A predictor over some of the tokens; returns over how many.
+int ShadowPredictions::makePiece(int piece, Scratch& scratch) {
+    const auto total = static_cast<int>(m_given.rows.size());
+    const Source& source = sourceOf(piece);
+    const int first = piece % m_groups * m_rowsAPiece;
+    const int count = std::min(m_rowsAPiece, total - first);
+    const std::size_t at = source.layer.index() * kTokens + static_cast<std::size_t>(first);
+    m_kernels->matmul(source.predictor.gate, m_given.inputs.data() + at * static_cast<std::size_t>(m_config->hidden),
+                      count, 0, m_config->experts, scratch.logits.data());
+    const auto width = static_cast<std::size_t>(source.width);
+    for (int t = 0; t < count; ++t) {
+        const auto row = static_cast<std::size_t>(first + t);
+        chooseExperts(*m_kernels, scratch.logits.data() + t * m_config->experts, m_config->experts, source.width, false,
+                      scratch.ranking.data(), scratch.experts.data(), scratch.scores.data());
+        writePrediction({.step = m_given.rows[row].step,
+                         .token = m_given.rows[row].token,
+                         .fromLayer = source.layer,
+                         .targetLayer = source.predictor.target,
+                         .expert = {},
+                         .predictor = source.predictor.kind},
+                        std::span(scratch.experts).first(width), scratch.scores.data(),
+                        m_given.records.data() + row * m_recordsAToken + source.column);
+    }
+    return count;
 }
 
 }  // namespace expertscope

@@ -11,30 +11,29 @@ namespace expertscope {
 
 /// Shadow predictions of generated tokens, made for several tokens at once: a decode step's few rows would fetch every
 /// gate four times over to use it for one token, and that costs more than everything else that is recorded. So the
-/// routers' inputs are kept for up to kTokens tokens or for kLongest, whichever ends first, and then all gates run over
-/// them in one go: on a thread and a lane of its own while the next ones are kept, or, where the run's threads leave it
-/// no processor and it would only hold them up, with these. The numbers do not depend on that (see Kernels); only when
-/// they are told does.
+/// routers' inputs are kept for up to kTokens tokens or for kLongest, whichever ends first, and while the next ones are
+/// kept all gates run over them: on a thread and a lane of its own, or, where the run's threads leave it no processor,
+/// piece by piece by the run's workers, in the moments in which they wait for their next loop. What is left when the
+/// next tokens have been kept is made at once. The numbers do not depend on that (see Kernels); only when they are told
+/// does.
 ///
-/// Everything but the spans of that thread is told on the thread that calls.
+/// Everything but spans is told on the thread that calls.
 class ShadowPredictions {
 public:
-    static constexpr int kTokens = 16;
+    static constexpr int kTokens = 32;
     static constexpr Nanoseconds kLongest{50'000'000};
     static constexpr LaneId kLane{201};
 
     struct Options {
-        const PreparedData* prepared = nullptr;  ///< may be null; outlives this
-        int told = 3;                            ///< how many layers ahead the next gates are told
-        int ownGateWidth = 0;                    ///< how many choices of a layer's own gate are told
-        bool beside = false;                     ///< on a thread of its own
+        int ownGateWidth = 0;  ///< how many choices of a layer's own gate are told
+        bool beside = false;   ///< on a thread of its own
     };
     /// Whether a run on so many threads leaves a processor for a thread of its own.
     static bool roomBeside(int threads) { return ThreadPool::availableCpus() > threads; }
 
-    /// The references outlive this.
-    ShadowPredictions(const ModelConfig& config, const DenseWeights& weights, const ParallelMath& math,
-                      const Options& options, const RecordSet& record, Observer& observer);
+    /// What `predictors` tells of a layer's input. The references outlive this, and `math`'s pool has no idle work.
+    ShadowPredictions(const ModelConfig& config, const DenseWeights& weights, const LayerPredictors& predictors,
+                      const ParallelMath& math, const Options& options, const RecordSet& record, Observer& observer);
     ~ShadowPredictions();
     ShadowPredictions(const ShadowPredictions&) = delete;
     ShadowPredictions& operator=(const ShadowPredictions&) = delete;
@@ -48,34 +47,56 @@ public:
     void tellAll();
 
 private:
+    /// A predictor of one layer; its choices of a token stand from `column` on among that token's records.
+    struct Source {
+        LayerIndex layer;
+        ToldPredictor predictor;
+        int width = 0;  ///< choices a token
+        std::size_t column = 0;
+    };
+    /// Whose input it is.
+    struct Row {
+        StepIndex step;
+        TokenIndex token;
+    };
     struct Batch {
-        std::vector<PredictionRow> rows;
+        std::vector<Row> rows;
         std::vector<float> inputs;              ///< [layers, kTokens, H]
         std::vector<PredictionRecord> records;  ///< [rows, records a token], in order of step and layer
     };
-    enum State : int { Idle, Given, Made, Ended };
+    struct Scratch {
+        std::vector<float> logits;      ///< [kTokens, E]
+        std::vector<float> ranking;     ///< [E]
+        std::vector<ExpertId> experts;  ///< [largest width]
+        std::vector<float> scores;      ///< likewise
+    };
 
+    void addSource(LayerIndex layer, const ToldPredictor& predictor, int width);
     void work();
-    void make();
-    void makeLayer(int layer, LayerPredictors& predictors);
+    void makeSome(int worker, int most);
+    const Source& sourceOf(int piece) const;
+    int makePiece(int piece, Scratch& scratch);
+    bool take(int& piece);
     void tellMade();
     void handOver();
-    void waitUntilMade();
-    void turn(State state);
+    void finish();
 
     const ModelConfig* m_config;
-    int m_ownGateWidth;
+    const Kernels* m_kernels;
+    ThreadPool* m_pool;
     RecordSet m_record;
     Observer* m_observer;
-    ThreadPool* m_runPool;
-    ThreadPool m_alone{1};
-    ParallelMath m_math;                        ///< of one thread
-    std::vector<LayerPredictors> m_predictors;  ///< one for each thread that makes them
-    std::vector<std::size_t> m_columns;         ///< [layers + 1] where a layer's records are among a token's
     bool m_beside;
-    Batch m_kept, m_given;  ///< m_given is the thread's while m_state is Given
-    Nanoseconds m_since;    ///< when the first of those kept was kept
-    std::atomic<State> m_state{Idle};
+    int m_rowsAPiece;  ///< tokens of one predictor that are made in one piece
+    std::vector<Source> m_sources;
+    std::size_t m_recordsAToken = 0;
+    std::vector<Scratch> m_scratch;  ///< of every thread that makes pieces
+    Batch m_kept, m_given;           ///< m_given is theirs until no piece is unfinished
+    Nanoseconds m_since;             ///< when the first of those kept was kept
+    int m_groups = 0;                ///< of the tokens that are given: pieces a predictor
+    int m_pieces = 0;                ///< of all predictors
+    std::atomic<int> m_untaken{0};   ///< of those; kEnded ends the thread
+    std::atomic<int> m_unfinished{0};
     std::thread m_thread;  // last: it uses all of the above
 };
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What recording takes of a decode's speed: an engine over the demo model that tells nothing and one that records take
-// turns. Each turn's engine is a new one, since where its weights come to lie in memory moves its speed by several
-// percent, for as long as it lives. Before a turn there is a pause, so that the writer's work for one turn is not done
-// in the other's.
+// What recording takes of a decode's speed: an engine over the demo model that tells nothing and one that records, in
+// one process, take short turns. Short, because a machine that is shared changes its speed by half from one second to
+// the next; and a number of pairs of engines, because where an engine's data come to lie in memory moves its speed by a
+// few percent for as long as it lives; which of a pair is made first takes turns, too. A turn begins with a pause, so
+// that the writer's work for the turn before is not done in it, and with some tokens that nobody counts.
 //
 // es_bench_overhead [THREADS=1] [PAIRS=20] [RECORD=routing,norms,spans,predictions] [SINK=file|nobody] [LINK=0]
 //
@@ -13,7 +14,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -26,8 +29,10 @@
 namespace expertscope {
 namespace {
 
-constexpr int kRequests = 2;  // a turn
+constexpr int kTurns = 9;     // of each engine of a pair; odd, so that one of them is the median
+constexpr int kRequests = 2;  // counted in a turn
 constexpr int kTokens = 240;  // a request: the demo model's context, all but the prompt
+constexpr int kWarmTokens = 48;
 constexpr std::chrono::milliseconds kPause(150);
 
 RecordSet recordSet(std::string_view words) {
@@ -53,22 +58,46 @@ EngineOptions options(int threads, double link, const RecordSet& record) {
     return options;
 }
 
-/// One engine's turn: decoded tokens a second, after a request that nobody counts.
-double turn(const Checkpoint& checkpoint, const EngineOptions& options, Observer& observer, RunSummary& summary) {
-    Engine engine(checkpoint, nullptr, options, observer);
-    engine.start();
-    double seconds = 0;
-    for (std::int32_t request = 0; request <= kRequests; ++request) {
+class Side {
+public:
+    /// Tells nobody where there is no writer.
+    Side(const Checkpoint& checkpoint, const EngineOptions& options, SessionWriter* writer)
+        : m_recorder(writer ? std::make_unique<Recorder>(*writer, RunDescription()) : nullptr),
+          m_engine(checkpoint, nullptr, options, m_recorder ? static_cast<Observer&>(*m_recorder) : m_nobody) {
+        m_engine.start();
+    }
+
+    /// Decoded tokens a second.
+    double turn() {
+        std::this_thread::sleep_for(kPause);
+        generate(0, kWarmTokens);
+        double seconds = 0;
+        for (std::int32_t request = 1; request <= kRequests; ++request)
+            seconds += generate(request, kTokens);
+        return kRequests * (kTokens - 1) / seconds;
+    }
+
+    /// The writer's processor time.
+    Nanoseconds finish(RunSummary& summary) {
+        summary = m_engine.finish();
+        if (!m_recorder) return {};
+        const Nanoseconds writing = m_recorder->processorTime();
+        m_recorder->finish(summary, RunState::Complete);
+        return writing;
+    }
+
+private:
+    double generate(std::int32_t request, int tokens) {
         GenerationRequest wanted;
         wanted.promptIds = {65 + request, 400 + 31 * request, 97, 110, 100};
-        wanted.tokens = kTokens;
-        if (request == 1) std::this_thread::sleep_for(kPause);
-        const double taken = (kTokens - 1) / engine.generate(wanted).decodeTokensPerSecond;
-        if (request > 0) seconds += taken;
+        wanted.tokens = tokens;
+        return (tokens - 1) / m_engine.generate(wanted).decodeTokensPerSecond;
     }
-    summary = engine.finish();
-    return kRequests * (kTokens - 1) / seconds;
-}
+
+    Observer m_nobody;
+    std::unique_ptr<Recorder> m_recorder;
+    Engine m_engine;
+};
 
 double quantile(std::vector<double> values, double share) {
     std::ranges::sort(values);
@@ -89,33 +118,30 @@ int compare(int threads, int pairs, const std::string& record, bool toFile, doub
     removeFile();
     const Checkpoint checkpoint = Checkpoint::open(std::filesystem::path(EXPERTSCOPE_RESOURCES) / "demo_model");
     SessionWriter writer(file);
-    Observer nobody;
     long long dropped = 0, tokens = 0;
     Nanoseconds writing{};
-    const auto offTurn = [&] {
-        RunSummary summary;
-        return turn(checkpoint, options(threads, link, recordSet("")), nobody, summary);
-    };
-    const auto onTurn = [&] {
-        RunSummary summary;
-        if (!toFile) return turn(checkpoint, options(threads, link, recordSet(record)), nobody, summary);
-        Recorder recorder(writer, RunDescription());
-        const double speed = turn(checkpoint, options(threads, link, recordSet(record)), recorder, summary);
-        writing += recorder.processorTime();
-        tokens += summary.generatedTokens;
-        recorder.finish(summary, RunState::Complete);
-        dropped += summary.dropped;
-        return speed;
-    };
     std::vector<double> ratios, offSpeeds, onSpeeds;
     for (int pair = 0; pair < pairs; ++pair) {
-        double off = 0, on = 0;
-        if (pair % 2 == 0) off = offTurn();
-        on = onTurn();
-        if (pair % 2 == 1) off = offTurn();
-        offSpeeds.push_back(off);
-        onSpeeds.push_back(on);
-        ratios.push_back(on / off);
+        std::optional<Side> sides[2];  // off, on
+        for (const int side : {pair % 2, 1 - pair % 2})
+            sides[side].emplace(checkpoint, options(threads, link, recordSet(side == 1 ? record : "")),
+                                side == 1 && toFile ? &writer : nullptr);
+        Side &off = *sides[0], &on = *sides[1];
+        std::vector<double> ofTurns;
+        for (int turn = 0; turn < kTurns; ++turn) {
+            const bool onFirst = turn % 2 == 1;
+            const double first = onFirst ? on.turn() : off.turn();
+            const double second = onFirst ? off.turn() : on.turn();
+            offSpeeds.push_back(onFirst ? second : first);
+            onSpeeds.push_back(onFirst ? first : second);
+            ofTurns.push_back(onSpeeds.back() / offSpeeds.back());
+        }
+        ratios.push_back(quantile(ofTurns, 0.5));
+        RunSummary summary;
+        off.finish(summary);
+        writing += on.finish(summary);
+        tokens += summary.generatedTokens;
+        dropped += summary.dropped;
     }
     writer.close();
     std::printf(

@@ -210,6 +210,31 @@ TEST_P(VectorKernelsTest, SoftmaxGivesMaskedEntriesNothingAndNanEverything) {
         EXPECT_TRUE(std::isnan(share));
 }
 
+TEST_P(VectorKernelsTest, FindsTheLargestInOrderAndTheLowerPlaceOfEquals) {
+    std::mt19937 random(5);
+    for (int n = 1; n <= 75; ++n) {
+        std::vector<float> input(static_cast<std::size_t>(n));
+        for (float& value : input) {
+            const auto draw = random() % 12;
+            value = draw == 0 ? -kInf : draw == 1 ? kInf : draw == 2 ? std::nanf("") : static_cast<float>(draw % 5) - 3;
+        }
+        std::vector<int> order;
+        for (int place = 0; place < n; ++place)
+            if (!std::isnan(input[place])) order.push_back(place);
+        std::ranges::stable_sort(order, [&](int a, int b) { return input[a] > input[b]; });
+        std::vector<float> x = input;
+        std::vector<int> found(static_cast<std::size_t>(n), -1);
+        const int first = std::min<int>(3, n);
+        int count = kernels().largest(x.data(), n, first, found.data());
+        count += kernels().largest(x.data(), n, n - first, found.data() + count);  // goes on where the first ended
+        ASSERT_EQ(count, static_cast<int>(order.size()));
+        found.resize(order.size());
+        ASSERT_EQ(found, order) << n;
+        for (const float value : x)
+            ASSERT_TRUE(std::isnan(value));
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Kernels, VectorKernelsTest, testing::ValuesIn(kernelVariants()), variantName);
 
 }  // namespace

@@ -122,11 +122,11 @@ TEST_F(EngineTest, PredictsForAGeneratedTokenWhatItPredictsForThatTokenOfAPrompt
         return told;
     };
     // More tokens than are kept at once, and not a multiple of them.
-    // Where the run's threads leave a processor they are made beside it, else by these threads.
-    for (const int threads : {1, ThreadPool::availableCpus()}) {
+    // Where the run's threads leave a processor they are made beside it, else by these threads, between their loops.
+    for (const int threads : {1, ThreadPool::availableCpus(), ThreadPool::availableCpus() + 2}) {
         SCOPED_TRACE(threads);
         test::RunLog generated, prompted;
-        const auto one = predictions({1, 2, 3}, 2 * ShadowPredictions::kTokens + 6, threads, generated);
+        const auto one = predictions({1, 2, 3}, ShadowPredictions::kTokens + 6, threads, generated);
         std::vector<std::int32_t> whole;
         for (const TokenRecord& token : generated.tokens)
             whole.push_back(token.id);
@@ -139,7 +139,12 @@ TEST_F(EngineTest, PredictsForAGeneratedTokenWhatItPredictsForThatTokenOfAPrompt
         const auto onItsLane = [](const SpanRecord& span) {
             return span.kind == SpanKind::Predict && span.lane == ShadowPredictions::kLane;
         };
-        EXPECT_EQ(std::ranges::count_if(generated.spans, onItsLane), beside ? 3 : 0);
+        EXPECT_EQ(std::ranges::count_if(generated.spans, onItsLane), beside ? 2 : 0);
+        const auto ofWorker = [](const SpanRecord& span) {
+            return span.kind == SpanKind::Predict && span.lane.value() > 0 && span.lane.value() < 100;
+        };
+        // Whether they found a moment for it is theirs to say.
+        EXPECT_LE(std::ranges::any_of(generated.spans, ofWorker), threads > 1 && !beside);
     }
 }
 

@@ -46,5 +46,19 @@ TEST(Router, AgreesWithAStableSortOfTheProbabilities) {
     }
 }
 
+TEST(Router, ChoosesEveryExpertOnceThoughLogitsAreNoNumbers) {
+    std::vector<float> logits(21, std::nanf("")), scratch(21), weights(19);
+    logits[20] = 1;
+    logits[6] = 2;
+    std::vector<ExpertId> chosen(19);
+    chooseExperts(Kernels::vectorised(), logits.data(), 21, 19, false, scratch.data(), chosen.data(), weights.data());
+    EXPECT_EQ(chosen[0], ExpertId(6));
+    EXPECT_EQ(chosen[1], ExpertId(20));
+    std::ranges::sort(chosen);
+    EXPECT_TRUE(std::ranges::adjacent_find(chosen) == chosen.end());
+    EXPECT_GE(chosen.front().value(), 0);
+    EXPECT_LT(chosen.back().value(), 21);
+}
+
 }  // namespace
 }  // namespace expertscope
