@@ -58,10 +58,7 @@ ShadowPredictions::ShadowPredictions(const ModelConfig& config, const DenseWeigh
 }
 
 ShadowPredictions::~ShadowPredictions() {
-    if (!m_beside) {
-        m_pool->setIdleWork(nullptr, nullptr);
-        return;
-    }
+    if (!m_beside) return;
     m_untaken.store(kEnded);
     m_untaken.notify_one();
     m_thread.join();
@@ -152,7 +149,7 @@ void ShadowPredictions::makeSome(int worker, int most) {
     const auto tokens = static_cast<std::int64_t>(m_given.rows.size());
     int made = 0;
     do {
-        const int count = makePiece(piece, m_scratch[static_cast<std::size_t>(worker)]);
+        const int count = make(piece, m_scratch[static_cast<std::size_t>(worker)]);
         making.span().amount = std::min(making.span().amount + count, tokens);
         ++made;
     } while (made < most && take(piece));
@@ -166,7 +163,7 @@ const ShadowPredictions::Source& ShadowPredictions::sourceOf(int piece) const {
 }
 
 /// A predictor over some of the tokens; returns over how many.
-int ShadowPredictions::makePiece(int piece, Scratch& scratch) {
+int ShadowPredictions::make(int piece, Scratch& scratch) {
     const auto total = static_cast<int>(m_given.rows.size());
     const Source& source = sourceOf(piece);
     const int first = piece % m_groups * m_rowsAPiece;

@@ -13,9 +13,9 @@ namespace expertscope {
 /// gate four times over to use it for one token, and that costs more than everything else that is recorded. So the
 /// routers' inputs are kept for up to kTokens tokens or for kLongest, whichever ends first, and while the next ones are
 /// kept all gates run over them: on a thread and a lane of its own, or, where the run's threads leave it no processor,
-/// piece by piece by the run's workers, in the moments in which they wait for their next loop. What is left when the
-/// next tokens have been kept is made at once. The numbers do not depend on that (see Kernels); only when they are told
-/// does.
+/// piece by piece by the run's workers, in the moments in which they wait for their next loop (makePiece()). What is
+/// left when the next tokens have been kept is made at once. The numbers do not depend on that (see Kernels); only when
+/// they are told does.
 ///
 /// Everything but spans is told on the thread that calls.
 class ShadowPredictions {
@@ -31,7 +31,7 @@ public:
     /// Whether a run on so many threads leaves a processor for a thread of its own.
     static bool roomBeside(int threads) { return ThreadPool::availableCpus() > threads; }
 
-    /// What `predictors` tells of a layer's input. The references outlive this, and `math`'s pool has no idle work.
+    /// What `predictors` tells of a layer's input. The references outlive this.
     ShadowPredictions(const ModelConfig& config, const DenseWeights& weights, const LayerPredictors& predictors,
                       const ParallelMath& math, const Options& options, const RecordSet& record, Observer& observer);
     ~ShadowPredictions();
@@ -45,6 +45,9 @@ public:
     void advance(Nanoseconds now);
     /// Tells the predictions of all kept tokens; waits until they are made.
     void tellAll();
+    /// For a worker of the run that has a moment, where there is no thread for it: makes a piece of what was handed
+    /// over.
+    void makePiece(int worker) { makeSome(worker, 1); }
 
 private:
     /// A predictor of one layer; its choices of a token stand from `column` on among that token's records.
@@ -75,7 +78,7 @@ private:
     void work();
     void makeSome(int worker, int most);
     const Source& sourceOf(int piece) const;
-    int makePiece(int piece, Scratch& scratch);
+    int make(int piece, Scratch& scratch);
     bool take(int& piece);
     void tellMade();
     void handOver();
