@@ -79,32 +79,36 @@ using BlockBytes = std::array<char, kBlockValues * kWord + kWord>;
 
 /// `values` of `bits` bits each become half as many of twice the bits.
 template <class Word>
-void joinPairs(const Word* values, std::size_t count, unsigned bits, Word* joined) {
+[[gnu::always_inline]] inline void joinPairs(const Word* values, std::size_t count, unsigned bits, Word* joined) {
     for (std::size_t i = 0; i < count / 2; ++i)
         joined[i] = values[2 * i] | values[2 * i + 1] << bits;
 }
 
-/// Joins pairs as long as two values fit a word. `values` is written over; all of it beyond the block's values is 0.
+/// Joins pairs as long as two values fit a word, to and fro between `values` and `other` of as many; returns what came
+/// out. All of `values` beyond the block's is 0.
 template <class Word>
-void joinAll(std::array<Word, kBlockValues>& values, std::size_t& count, unsigned& bits) {
-    std::array<Word, kBlockValues / 2> joined;
+[[gnu::always_inline]] inline std::span<const Word> joinAll(std::span<Word> values, std::span<Word> other,
+                                                            unsigned& bits) {
+    std::size_t count = values.size();
     for (; count > 1 && 2 * bits <= sizeof(Word) * 8; bits *= 2) {
-        joinPairs(values.data(), count, bits, joined.data());
+        joinPairs(values.data(), count, bits, other.data());
         count /= 2;
-        std::copy_n(joined.data(), count, values.data());
+        std::swap(values, other);
     }
+    return values.first(count);
 }
 
 using PackedWords = std::array<std::uint64_t, kBlockValues + 1>;
 
 /// Values gather in a word that is stored when it is full: a word that is read back right after it was stored, at
 /// another byte, holds the processor up. Pairs, which the compiler joins several at a time, leave few of them.
-void packWords(std::array<std::uint64_t, kBlockValues>& values, std::size_t count, unsigned bits, PackedWords& words) {
-    joinAll(values, count, bits);
+[[gnu::always_inline]] inline void packWords(std::span<std::uint64_t> values, unsigned bits, PackedWords& words) {
+    std::array<std::uint64_t, kBlockValues / 2> other;
+    // The first pairs go to the half as large one, and from there on both have room.
     std::uint64_t* word = words.data();
     std::uint64_t gathered = 0;
     unsigned filled = 0;
-    for (const std::uint64_t value : std::span(values).first(count)) {
+    for (const std::uint64_t value : joinAll(values, std::span<std::uint64_t>(other), bits)) {
         gathered |= value << filled;
         filled += bits;
         if (filled < kWholeBits) continue;
@@ -115,11 +119,55 @@ void packWords(std::array<std::uint64_t, kBlockValues>& values, std::size_t coun
     *word = gathered;
 }
 
-void packWords(std::array<std::uint32_t, kBlockValues>& values, std::size_t count, unsigned bits, PackedWords& words) {
-    joinAll(values, count, bits);
+[[gnu::always_inline]] inline void packWords(std::span<std::uint32_t> values, unsigned bits, PackedWords& words) {
+    std::array<std::uint32_t, kBlockValues / 2> other;
+    const auto joined = joinAll(values, std::span<std::uint32_t>(other), bits);
     std::array<std::uint64_t, kBlockValues> wide;
-    std::copy_n(values.data(), count, wide.data());
-    packWords(wide, count, bits, words);
+    for (std::size_t i = 0; i < joined.size(); ++i)
+        wide[i] = joined[i];
+    packWords(std::span(wide).first(joined.size()), bits, words);
+}
+
+struct PackedBlock {
+    std::int64_t least = 0;
+    unsigned bits = 0;
+};
+
+/// Forced into its callers, so that each is compiled for its own instruction set.
+template <class Value>
+[[gnu::always_inline]] inline PackedBlock packHere(std::span<const Value> values, PackedWords& words) {
+    using Distance = std::make_unsigned_t<Value>;
+    Value least = values[0], most = values[0];
+    for (const Value value : values) {
+        least = std::min(least, value);
+        most = std::max(most, value);
+    }
+    const unsigned bits = widthOf(static_cast<Distance>(most) - static_cast<Distance>(least));
+    if (bits == 0) return {static_cast<std::int64_t>(least), bits};
+    std::array<Distance, kBlockValues> distances;
+    for (std::size_t i = 0; i < values.size(); ++i)
+        distances[i] = static_cast<Distance>(values[i]) - static_cast<Distance>(least);
+    std::fill(distances.begin() + static_cast<std::ptrdiff_t>(values.size()), distances.end(), 0);
+    packWords(std::span<Distance>(distances), bits, words);
+    return {static_cast<std::int64_t>(least), bits};
+}
+
+#ifdef __x86_64__
+/// The same loops with vectors twice as wide, and with a smallest and a largest of them, which the least x86-64 lacks.
+template <class Value>
+[[gnu::target("avx2")]] PackedBlock packWide(std::span<const Value> values, PackedWords& words) {
+    return packHere(values, words);
+}
+#endif
+
+/// A block of values; `words` is what its width says of them.
+template <class Value>
+PackedBlock pack(std::span<const Value> values, PackedWords& words) {
+#ifdef __x86_64__
+    static const bool wide = __builtin_cpu_supports("avx2") != 0;
+    if (wide) return packWide(values, words);
+#endif
+    return packHere(values, words);
 }
 
 void unpackBlock(const char* from, std::int64_t least, unsigned bits, std::span<std::int64_t> values) {
@@ -135,22 +183,10 @@ void unpackBlock(const char* from, std::int64_t least, unsigned bits, std::span<
 
 template <class Value>
 void BlockColumn::add(std::span<const Value> values) {
-    using Distance = std::make_unsigned_t<Value>;
-    Value least = values[0], most = values[0];
-    for (const Value value : values) {
-        least = std::min(least, value);
-        most = std::max(most, value);
-    }
-    const unsigned bits = widthOf(static_cast<Distance>(most) - static_cast<Distance>(least));
-    const std::size_t size = packedBytes(values.size(), bits);
-    m_blocks.push_back({static_cast<std::int64_t>(least), bits, size});
-    if (bits == 0) return;
-    std::array<Distance, kBlockValues> distances;
-    for (std::size_t i = 0; i < values.size(); ++i)
-        distances[i] = static_cast<Distance>(values[i]) - static_cast<Distance>(least);
-    std::fill(distances.begin() + static_cast<std::ptrdiff_t>(values.size()), distances.end(), 0);
     PackedWords words;
-    packWords(distances, kBlockValues, bits, words);
+    const PackedBlock block = pack(values, words);
+    const std::size_t size = packedBytes(values.size(), block.bits);
+    m_blocks.push_back({block.least, block.bits, size});
     m_packed.append(reinterpret_cast<const char*>(words.data()), size);
 }
 

@@ -29,8 +29,11 @@ public:
     void add(std::span<const Value> values);
     /// Appends the column to `out`, docs/FORMAT.md gives the bytes, and begins a new one.
     void write(std::string& out);
+    /// At most so many bytes does write() append.
+    std::size_t mostBytes() const { return m_packed.size() + m_blocks.size() * kMostBlockHead + sizeof(std::int64_t); }
 
 private:
+    static constexpr std::size_t kMostBlockHead = 11;  ///< a width and the longest varint
     struct Block {
         std::int64_t least;
         unsigned bits;

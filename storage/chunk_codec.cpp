@@ -335,6 +335,10 @@ template <class Record>
 EncodedChunk ChunkEncoder<Record>::take() {
     encodeBegun();
     EncodedChunk chunk{static_cast<std::int64_t>(std::exchange(m_count, 0)), std::exchange(m_range, {}), {}};
+    std::size_t most = 0;
+    for (const BlockColumn& column : m_columns)
+        most += column.mostBytes();
+    chunk.bytes.reserve(most);
     for (BlockColumn& column : m_columns)
         column.write(chunk.bytes);
     return chunk;

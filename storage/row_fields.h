@@ -166,12 +166,14 @@ RowNames rowNames() {
     return names;
 }
 
-/// Binds fields to consecutive parameters from `index`.
+/// Binds fields to consecutive parameters from `index`; the record stays until the statement has run.
 struct RowBinder {
     Statement& statement;
     int index;
 
-    void operator()(const char*, const std::string& value) { statement.bindText(index++, value); }
+    void operator()(const char*, const std::string& value) {
+        statement.bindText(index++, value, Statement::Bound::InPlace);
+    }
     void operator()(const char*, const double& value) { statement.bind(index++, value); }
     void operator()(const char*, const float& value) { statement.bind(index++, static_cast<double>(value)); }
     template <class Time>
@@ -185,7 +187,7 @@ struct RowBinder {
     template <class T>
     void operator()(const char*, const T& value) {
         if constexpr (std::is_enum_v<T>) {
-            statement.bindText(index++, name(value));
+            statement.bindText(index++, name(value), Statement::Bound::InPlace);
         } else if constexpr (requires { value.count(); }) {
             statement.bind(index++, value.count());
         } else if constexpr (requires { value.value(); }) {

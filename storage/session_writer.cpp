@@ -239,8 +239,13 @@ struct SessionWriter::Impl {
             for (const SpanRecord& span : records)
                 spanSummary.add(span.lane, span.kind, span.start.count(), span.end.count());
         } else if constexpr (std::is_same_v<Record, SelectionRecord>) {
-            for (const SelectionRecord& record : records)
-                selectionSummary.add(record.layer, record.token.value(), bucketOf(record.firstUse, record.outcome));
+            for (std::size_t i = 0; i < records.size();) {  // those of a token and layer follow one another
+                const SelectionRecord& first = records[i];
+                SelectionBucket sum;
+                for (; i < records.size() && records[i].token == first.token && records[i].layer == first.layer; ++i)
+                    sum.merge(bucketOf(records[i].firstUse, records[i].outcome));
+                selectionSummary.add(first.layer, first.token.value(), sum);
+            }
         }
     }
 
@@ -259,7 +264,7 @@ struct SessionWriter::Impl {
         bindOptional(statement, 6, chunk.range.firstToken);
         bindOptional(statement, 7, chunk.range.lastToken);
         statement.bind(8, kEncodingBlocks);
-        statement.bindBlob(9, chunk.bytes);
+        statement.bindBlob(9, chunk.bytes, Statement::Bound::InPlace);
         statement.run();
     }
 
@@ -390,8 +395,9 @@ void SessionWriter::append(std::span<const TokenRecord> records) {
             statement.bind(1, m_impl->run->value());
             RowBinder bind{statement, 2};
             visitFields(bind, record);
-            statement.bindBlob(bind.index, record.bytes);
-            statement.bindText(bind.index + 1, replaceInvalidUtf8(record.bytes));
+            statement.bindBlob(bind.index, record.bytes, Statement::Bound::InPlace);
+            const std::string text = replaceInvalidUtf8(record.bytes);
+            statement.bindText(bind.index + 1, text, Statement::Bound::InPlace);
             statement.run();
         }
     });

@@ -27,6 +27,10 @@ std::string immutableUri(const std::filesystem::path& file) {
     return uri + "?immutable=1";
 }
 
+sqlite3_destructor_type lifetime(Statement::Bound bound) {
+    return bound == Statement::Bound::InPlace ? SQLITE_STATIC : SQLITE_TRANSIENT;
+}
+
 }  // namespace
 
 SqliteError::SqliteError(sqlite3* database)
@@ -49,14 +53,14 @@ void Statement::bind(int index, std::int64_t value) { check(sqlite3_bind_int64(m
 void Statement::bind(int index, double value) { check(sqlite3_bind_double(m_handle.get(), index, value)); }
 void Statement::bindNull(int index) { check(sqlite3_bind_null(m_handle.get(), index)); }
 
-void Statement::bindText(int index, std::string_view value) {
+void Statement::bindText(int index, std::string_view value, Bound bound) {
     const char* data = value.data() ? value.data() : "";
-    check(sqlite3_bind_text64(m_handle.get(), index, data, value.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
+    check(sqlite3_bind_text64(m_handle.get(), index, data, value.size(), lifetime(bound), SQLITE_UTF8));
 }
 
-void Statement::bindBlob(int index, std::string_view value) {
+void Statement::bindBlob(int index, std::string_view value, Bound bound) {
     const char* data = value.data() ? value.data() : "";
-    check(sqlite3_bind_blob64(m_handle.get(), index, data, value.size(), SQLITE_TRANSIENT));
+    check(sqlite3_bind_blob64(m_handle.get(), index, data, value.size(), lifetime(bound)));
 }
 
 bool Statement::step() {

@@ -37,8 +37,13 @@ public:
 
     void bind(int index, std::int64_t value);
     void bind(int index, double value);  ///< NaN is stored as NULL
-    void bindText(int index, std::string_view value);
-    void bindBlob(int index, std::string_view value);
+    /// Whose bytes a statement is bound to.
+    enum class Bound {
+        Copied,
+        InPlace  ///< they stay where they are until the statement has run
+    };
+    void bindText(int index, std::string_view value, Bound bound = Bound::Copied);
+    void bindBlob(int index, std::string_view value, Bound bound = Bound::Copied);
     void bindNull(int index);
     /// True while there is a row. A statement that ends is reset, so that it keeps no read transaction open.
     bool step();

@@ -57,9 +57,7 @@ void mergeInto(BucketRow<Bucket>& to, const BucketRow<Bucket>& from, int shift, 
 }  // namespace
 
 template <class Bucket>
-Bucket& BucketRow<Bucket>::at(std::int64_t number) {
-    const auto there = static_cast<std::uint64_t>(number) - static_cast<std::uint64_t>(first);
-    if (there < buckets.size()) return buckets[there];
+Bucket& BucketRow<Bucket>::make(std::int64_t number) {
     if (buckets.empty()) first = number;
     if (number < first) {
         buckets.insert(buckets.begin(), static_cast<std::size_t>(first - number), Bucket{});
@@ -94,17 +92,11 @@ int bucketBits(std::int64_t extent, std::int64_t most) {
     return bits;
 }
 
-BucketRow<SpanBucket>& SpanSummary::rowOf(LaneId lane, SpanKind kind) {
+std::size_t SpanSummary::findRow(LaneId lane, SpanKind kind) {
     const auto is = [&](const SpanSummaryRow& row) { return row.lane == lane && row.kind == kind; };
-    constexpr std::uint32_t kKinds = 16;  // about as many as there are
-    std::size_t& place =
-        m_places[(static_cast<std::uint32_t>(lane.value()) * kKinds + static_cast<std::uint32_t>(kind)) %
-                 m_places.size()];
-    if (place >= m_rows.size() || !is(m_rows[place])) {
-        place = static_cast<std::size_t>(std::ranges::find_if(m_rows, is) - m_rows.begin());
-        if (place == m_rows.size()) m_rows.push_back({lane, kind, {}});
-    }
-    return m_rows[place].row;
+    const auto place = static_cast<std::size_t>(std::ranges::find_if(m_rows, is) - m_rows.begin());
+    if (place == m_rows.size()) m_rows.push_back({lane, kind, {}});
+    return place;
 }
 
 /// Keeps the number of buckets within its limit when a span of that time is added.

@@ -63,10 +63,16 @@ struct BucketRow {
     std::vector<Bucket> buckets;
 
     /// The bucket of that number, made with those between where there is none.
-    Bucket& at(std::int64_t number);
+    Bucket& at(std::int64_t number) {
+        const auto there = static_cast<std::uint64_t>(number) - static_cast<std::uint64_t>(first);
+        return there < buckets.size() ? buckets[there] : make(number);
+    }
     /// Makes every two one.
     void halve();
     bool operator==(const BucketRow&) const = default;
+
+private:
+    Bucket& make(std::int64_t number);
 };
 
 struct SpanSummaryRow {
@@ -119,7 +125,15 @@ public:
     SpanWindow take();
 
 private:
-    BucketRow<SpanBucket>& rowOf(LaneId lane, SpanKind kind);
+    BucketRow<SpanBucket>& rowOf(LaneId lane, SpanKind kind) {
+        constexpr std::uint32_t kKinds = 16;  // about as many as there are
+        const std::size_t hash = static_cast<std::uint32_t>(lane.value()) * kKinds + static_cast<std::uint32_t>(kind);
+        std::size_t& place = m_places[hash % m_places.size()];
+        if (place >= m_rows.size() || m_rows[place].lane != lane || m_rows[place].kind != kind)
+            place = findRow(lane, kind);
+        return m_rows[place].row;
+    }
+    std::size_t findRow(LaneId lane, SpanKind kind);
     void widenFor(std::int64_t start, std::int64_t end);
 
     int m_bits = 0;
