@@ -173,7 +173,7 @@ int ShadowPredictions::make(int piece, Scratch& scratch) {
                       count, 0, m_config->experts, scratch.logits.data());
     const auto width = static_cast<std::size_t>(source.width);
     for (int t = 0; t < count; ++t) {
-        const auto row = static_cast<std::size_t>(first + t);
+        const std::size_t row = static_cast<std::size_t>(first) + static_cast<std::size_t>(t);
         chooseExperts(*m_kernels, scratch.logits.data() + t * m_config->experts, m_config->experts, source.width, false,
                       scratch.ranking.data(), scratch.experts.data(), scratch.scores.data());
         writePrediction({.step = m_given.rows[row].step,

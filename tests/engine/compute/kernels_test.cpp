@@ -98,8 +98,8 @@ TEST_P(VectorKernelsTest, AttendStaysFiniteWithHugeScores) {
     std::vector<float> keys(3 * 16, 1.0F), values(3 * 16);
     for (int i = 0; i < 16; ++i)
         keys[16 + i] = 1.5F;
-    for (int i = 0; i < 48; ++i)
-        values[i] = static_cast<float>(i / 16);
+    for (int row = 0; row < 3; ++row)
+        std::fill_n(values.begin() + 16 * row, 16, static_cast<float>(row));
     std::vector<float> scores(3), out(16);
     kernels().attend(query.data(), keys.data(), values.data(), 16, 3, 16, 1.0F, scores.data(), out.data());
     EXPECT_EQ(out, std::vector<float>(16, 1.0F));
