@@ -84,8 +84,8 @@ template <class Word>
         joined[i] = values[2 * i] | values[2 * i + 1] << bits;
 }
 
-/// Joins pairs as long as two values fit a word, to and fro between `values` and `other` of as many; returns what came
-/// out. All of `values` beyond the block's is 0.
+/// Joins pairs as long as two values fit a word, to and fro between `values` and `other`, which has room for the first
+/// pairs; returns what came out, in one of them. All of `values` beyond the block's is 0.
 template <class Word>
 [[gnu::always_inline]] inline std::span<const Word> joinAll(std::span<Word> values, std::span<Word> other,
                                                             unsigned& bits) {
@@ -104,7 +104,6 @@ using PackedWords = std::array<std::uint64_t, kBlockValues + 1>;
 /// another byte, holds the processor up. Pairs, which the compiler joins several at a time, leave few of them.
 [[gnu::always_inline]] inline void packWords(std::span<std::uint64_t> values, unsigned bits, PackedWords& words) {
     std::array<std::uint64_t, kBlockValues / 2> other;
-    // The first pairs go to the half as large one, and from there on both have room.
     std::uint64_t* word = words.data();
     std::uint64_t gathered = 0;
     unsigned filled = 0;

@@ -12,7 +12,7 @@ LayerPredictors::LayerPredictors(const ModelConfig& config, const DenseWeights& 
       m_weights(&weights),
       m_math(&math),
       m_maxTokens(maxTokens),
-      m_told(told),
+      m_told(static_cast<std::size_t>(config.layers)),
       m_scratch(static_cast<std::size_t>(config.experts)) {
     const auto tokens = static_cast<std::size_t>(maxTokens);
     const auto choices = tokens * static_cast<std::size_t>(config.topK);
@@ -32,6 +32,13 @@ LayerPredictors::LayerPredictors(const ModelConfig& config, const DenseWeights& 
                                                        ElementType::F32, config.experts, config.hidden};
         }
     }
+    for (int from = 0; from < config.layers; ++from)
+        for (const PredictorKind kind : {PredictorKind::PreGate, PredictorKind::NextGate})
+            for (int ahead = 1; ahead <= (kind == PredictorKind::NextGate ? told : kFarthest); ++ahead) {
+                const LayerIndex target(from + ahead);
+                const MatrixView matrix = gate(kind, LayerIndex(from), target);
+                if (matrix.data) m_told[static_cast<std::size_t>(from)].push_back({kind, target, matrix});
+            }
 }
 
 void LayerPredictors::beginLayer(LayerIndex layer, const float* hidden, int tokens) {
@@ -100,16 +107,6 @@ void LayerPredictors::rank(Evaluation& evaluation, const float* logits, int widt
                       m_scratch.data(), evaluation.experts.data() + t * width, evaluation.scores.data() + t * width);
     evaluation.width = width;
     evaluation.done = true;
-}
-
-std::vector<ToldPredictor> LayerPredictors::told(LayerIndex from) const {
-    std::vector<ToldPredictor> told;
-    for (const PredictorKind kind : {PredictorKind::PreGate, PredictorKind::NextGate})
-        for (int ahead = 1; ahead <= (kind == PredictorKind::NextGate ? m_told : kFarthest); ++ahead) {
-            const LayerIndex target(from.value() + ahead);
-            if (const MatrixView matrix = gate(kind, from, target); matrix.data) told.push_back({kind, target, matrix});
-        }
-    return told;
 }
 
 void LayerPredictors::tell(StepIndex step, TokenIndex firstToken, Observer& observer) {

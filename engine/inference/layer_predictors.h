@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <span>
 #include <vector>
 
 #include "engine/base/events.h"
@@ -45,7 +46,7 @@ public:
     /// Tells what every predictor expects, of the next gates those up to `told` layers ahead.
     void tell(StepIndex step, TokenIndex firstToken, Observer& observer);
     /// The predictors of layer `from` that tell() tells, but for its own gate.
-    std::vector<ToldPredictor> told(LayerIndex from) const;
+    std::span<const ToldPredictor> told(LayerIndex from) const { return m_told[from.index()]; }
 
 private:
     struct Evaluation {
@@ -71,9 +72,9 @@ private:
         m_fitted;  ///< by distance: [layers] prepared pre-gates; no data = none
     Evaluation m_ownGate;
     int m_maxTokens;
-    int m_told;
-    std::vector<float> m_scratch;             ///< [E]
-    std::vector<PredictionRecord> m_records;  ///< [maxTokens, width]
+    std::vector<std::vector<ToldPredictor>> m_told;  ///< [layers]
+    std::vector<float> m_scratch;                    ///< [E]
+    std::vector<PredictionRecord> m_records;         ///< [maxTokens, width]
 };
 
 }  // namespace expertscope
