@@ -141,6 +141,7 @@ void RunJob::generateAll() {
     for (std::size_t i = 0; i < m_context.requests.size(); ++i) {
         if (m_context.stop.received()) break;
         m_outcome.results.push_back(m_engine->generate(m_context.requests[i], sinkFor(i)));
+        if (m_recorder) m_recorder->settle();
         if (m_watcher.recorderFailed()) break;
     }
     if (m_context.stop.received()) m_outcome.state = RunState::Interrupted;

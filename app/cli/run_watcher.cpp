@@ -32,6 +32,9 @@ void RunWatcher::onPredictions(std::span<const PredictionRecord> predictions) {
 void RunWatcher::onDiagnostic(const DiagnosticRecord& diagnostic) {
     if (m_recorder != nullptr) m_recorder->onDiagnostic(diagnostic);
 }
+void RunWatcher::onCaughtUp() {
+    if (m_recorder != nullptr) m_recorder->onCaughtUp();
+}
 
 void RunWatcher::onRequest(const RequestRecord& request) {
     if (m_recorder != nullptr) m_recorder->onRequest(request);

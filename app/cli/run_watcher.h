@@ -38,6 +38,7 @@ public:
     void onToken(const TokenRecord&) override;
     void onRequest(const RequestRecord&) override;
     void onDiagnostic(const DiagnosticRecord&) override;
+    void onCaughtUp() override;
 
 private:
     void countGenerated(Nanoseconds now);

@@ -36,6 +36,9 @@ public:
     virtual void onToken(const TokenRecord&) {}
     virtual void onRequest(const RequestRecord&) {}
     virtual void onDiagnostic(const DiagnosticRecord&) {}
+    /// What has happened is told: a request has ended, or the predictions of the steps of a long one have been caught
+    /// up with. A good moment for work that was put off for the sake of the decode.
+    virtual void onCaughtUp() {}
 };
 
 }  // namespace expertscope

@@ -119,30 +119,11 @@ struct ThreadPool::Impl {
                 sleeping.fetch_sub(1);
             }
             if (stopping.load()) return;
-            if (takeItems(worker)) idle(worker);
+            takeItems(worker);
         }
     }
 
-    void idle(int worker) {
-        if (!hasIdleWork.load(std::memory_order_relaxed)) return;
-        // Sequentially consistent against setIdleWork(): either this sees that there is none, or that waits for this.
-        idling.fetch_add(1);
-        if (hasIdleWork.load()) idleWork(idleContext, worker);
-        idling.fetch_sub(1, std::memory_order_release);
-    }
-
-    void setIdleWork(IdleWork function, void* argument) {
-        hasIdleWork.store(false);
-        while (idling.load(std::memory_order_acquire) > 0)
-            hwy::Pause();
-        if (!function) return;
-        idleWork = function;
-        idleContext = argument;
-        hasIdleWork.store(true);
-    }
-
-    /// Says whether there were any for this worker.
-    bool takeItems(int worker) {
+    void takeItems(int worker) {
         int done = 0;
         int left = untaken.load(std::memory_order_acquire);
         while (left > 0 && !givesWay(worker)) {
@@ -154,7 +135,6 @@ struct ThreadPool::Impl {
             left = untaken.load(std::memory_order_acquire);
         }
         if (done > 0 && unfinished.fetch_sub(done, std::memory_order_acq_rel) == done) unfinished.notify_all();
-        return done > 0;
     }
 
     void runItem(int item, int worker) {
@@ -173,15 +153,11 @@ struct ThreadPool::Impl {
     int items = 0;
     std::exception_ptr failure;
     std::mutex failureMutex;
-    IdleWork idleWork = nullptr;
-    void* idleContext = nullptr;
     alignas(64) std::atomic<int> untaken{0};
     alignas(64) std::atomic<int> unfinished{0};
     alignas(64) std::atomic<int> sleeping{0};
     std::atomic<std::uint32_t> wake{0};
     std::atomic<bool> stopping{false};
-    std::atomic<bool> hasIdleWork{false};
-    alignas(64) std::atomic<int> idling{0};  ///< workers that are in the idle work
     std::vector<std::thread> workers;
 };
 
@@ -200,8 +176,6 @@ int ThreadPool::availableCpus() {
 #endif
     return std::max(1, cpus);
 }
-
-void ThreadPool::setIdleWork(IdleWork work, void* context) { m_impl->setIdleWork(work, context); }
 
 void ThreadPool::run(int items, Body body, void* context) {
     if (items > 0) m_impl->run(items, body, context);

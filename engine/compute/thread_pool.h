@@ -34,13 +34,6 @@ public:
             const_cast<void*>(static_cast<const void*>(&f)));
     }
 
-    /// Something for workers to do between loops: each calls work(context, worker) once after a loop it took part in,
-    /// before it waits for the next, so it should take a microsecond or two; it throws nothing. Several may be in it at
-    /// once, the calling thread never is. With null there is no such work any more, and nobody is in it on return. Not
-    /// to be called from two threads at once.
-    using IdleWork = void (*)(void* context, int worker);
-    void setIdleWork(IdleWork work, void* context);
-
 private:
     struct Impl;
     std::unique_ptr<Impl> m_impl;

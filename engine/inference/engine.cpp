@@ -189,7 +189,6 @@ GenerationResult Engine::generate(const GenerationRequest& request, const Logits
     const int room = self.checkpoint.config().context - prompt + 1;
     const int most = std::min(request.tokens, room);
     self.forward.reserve(prompt + std::max(most, 0));
-    const Forward::SpareMoments spare(self.forward);
     self.tokenMs.reserve(self.tokenMs.size() + static_cast<std::size_t>(std::max(most, 0)));
     Sampler sampler(request.sampling, self.checkpoint.config().vocabulary);
 
@@ -267,6 +266,7 @@ GenerationResult Engine::generate(const GenerationRequest& request, const Logits
     record.end = sessionNow();
     self.total += record.end - record.start;
     self.observer.onRequest(record);
+    self.observer.onCaughtUp();
     return result;
 }
 

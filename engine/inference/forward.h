@@ -60,18 +60,6 @@ public:
     const std::vector<std::vector<double>>& blockMs() const { return m_blockMs; }
     /// How routing was changed so far; counted where the expert cache was asked to.
     const RoutingChanges& routingChanges() const { return m_changes; }
-    /// While it lives, workers that wait for their next loop make shadow predictions, where these have no thread of
-    /// their own. Nobody tells anything any more once it is gone.
-    class SpareMoments {
-    public:
-        explicit SpareMoments(Forward& forward);
-        ~SpareMoments();
-        SpareMoments(const SpareMoments&) = delete;
-        SpareMoments& operator=(const SpareMoments&) = delete;
-
-    private:
-        ThreadPool* m_pool;
-    };
     /// Announces the near-memory lane, where the policy uses it.
     void start();
     /// Tells the shadow predictions that are still kept (see ShadowPredictions); at the end of every request.

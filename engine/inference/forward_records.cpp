@@ -22,14 +22,6 @@ void Forward::tellShadows() {
     if (m_shadow) m_shadow->tellAll();
 }
 
-Forward::SpareMoments::SpareMoments(Forward& forward) : m_pool(&forward.m_math.pool()) {
-    if (!forward.m_shadow || forward.m_shadow->beside()) return;
-    m_pool->setIdleWork([](void* shadow, int worker) { static_cast<ShadowPredictions*>(shadow)->makePiece(worker); },
-                        &*forward.m_shadow);
-}
-
-Forward::SpareMoments::~SpareMoments() { m_pool->setIdleWork(nullptr, nullptr); }
-
 void Forward::captureRows(int layer, const StepInput& input) {
     m_deep->keep({.layer = LayerIndex(layer),
                   .firstToken = input.firstToken,

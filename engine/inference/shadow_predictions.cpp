@@ -2,7 +2,6 @@
 #include "engine/inference/shadow_predictions.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "engine/base/annotation.h"
 #include "engine/inference/router.h"
@@ -11,10 +10,9 @@ namespace expertscope {
 namespace {
 
 constexpr int kEnded = -1;
-constexpr int kAll = std::numeric_limits<int>::max();
-/// Multiply-adds of a piece that a worker makes between two loops: about a microsecond and a half, less than most of
-/// these moments last.
-constexpr std::int64_t kPieceWork = 24 << 10;
+/// Tokens of one predictor that are made in one piece: enough to fetch its gate seldom, few enough for their logits to
+/// stay near.
+constexpr int kRowsAPiece = 32;
 
 }  // namespace
 
@@ -27,7 +25,8 @@ ShadowPredictions::ShadowPredictions(const ModelConfig& config, const DenseWeigh
       m_record(record),
       m_observer(&observer),
       m_beside(options.beside),
-      m_rowsAPiece(kTokens) {
+      m_mostTokens(std::clamp<std::size_t>(
+          kMostBytes / (static_cast<std::size_t>(config.layers * config.hidden) * sizeof(float)), 1, kMostTokens)) {
     for (LayerIndex layer(0); layer.value() < config.layers; layer = LayerIndex(layer.value() + 1)) {
         if (options.ownGateWidth > 0)
             addSource(layer, {PredictorKind::OwnGate, layer, weights.layers[layer.index()].gate},
@@ -36,25 +35,17 @@ ShadowPredictions::ShadowPredictions(const ModelConfig& config, const DenseWeigh
             addSource(layer, predictor, config.topK);
     }
     const auto experts = static_cast<std::size_t>(config.experts);
-    Scratch scratch{.logits = std::vector<float>(kTokens * experts),
+    Scratch scratch{.logits = std::vector<float>(kRowsAPiece * experts),
                     .ranking = std::vector<float>(experts),
                     .experts = std::vector<ExpertId>(experts),
                     .scores = std::vector<float>(experts)};
     m_scratch.assign(m_beside ? 1 : static_cast<std::size_t>(m_pool->threads()), scratch);
     for (Batch* batch : {&m_kept, &m_given}) {
-        batch->rows.reserve(kTokens);
-        batch->inputs.resize(static_cast<std::size_t>(config.layers * kTokens) *
-                             static_cast<std::size_t>(config.hidden));
-        batch->records.reserve(kTokens * m_recordsAToken);
+        batch->rows.reserve(m_mostTokens);
+        batch->inputs.resize(static_cast<std::size_t>(config.layers * config.hidden) * m_mostTokens);
+        batch->records.reserve(m_mostTokens * m_recordsAToken);
     }
-    if (m_beside) {
-        m_thread = std::thread([this] { work(); });
-    } else if (m_pool->threads() > 1) {
-        const std::int64_t rowWork = std::int64_t{config.experts} * config.hidden;
-        m_rowsAPiece = static_cast<int>(std::clamp<std::int64_t>(kPieceWork / rowWork, 1, kTokens));
-        m_pool->setIdleWork([](void* self, int worker) { static_cast<ShadowPredictions*>(self)->makeSome(worker, 1); },
-                            this);
-    }
+    if (m_beside) m_thread = std::thread([this] { work(); });
 }
 
 ShadowPredictions::~ShadowPredictions() {
@@ -74,13 +65,15 @@ void ShadowPredictions::keep(StepIndex step, TokenIndex token, LayerIndex layer,
         if (m_kept.rows.empty()) m_since = now;
         m_kept.rows.push_back({step, token});
     }
-    const std::size_t at = layer.index() * kTokens + m_kept.rows.size() - 1;
+    const std::size_t at = layer.index() * m_mostTokens + m_kept.rows.size() - 1;
     std::copy_n(hidden, m_config->hidden, m_kept.inputs.data() + at * static_cast<std::size_t>(m_config->hidden));
 }
 
 void ShadowPredictions::advance(Nanoseconds now) {
-    if (m_unfinished.load(std::memory_order_acquire) == 0) tellMade();
-    if (m_kept.rows.size() == kTokens || (!m_kept.rows.empty() && now - m_since >= kLongest)) handOver();
+    bool told = m_unfinished.load(std::memory_order_acquire) == 0 && tellMade();
+    if (m_kept.rows.size() == m_mostTokens || (!m_kept.rows.empty() && now - m_since >= kLongest))
+        told = handOver() || told;
+    if (told) m_observer->onCaughtUp();
 }
 
 void ShadowPredictions::tellAll() {
@@ -89,37 +82,42 @@ void ShadowPredictions::tellAll() {
     tellMade();
 }
 
-void ShadowPredictions::handOver() {
+/// Has what is kept made: by the thread beside while the next tokens are kept, else now. Says whether it told some.
+bool ShadowPredictions::handOver() {
     finish();
-    tellMade();
-    if (m_kept.rows.empty()) return;
+    const bool told = tellMade();
+    if (m_kept.rows.empty()) return told;
     std::swap(m_kept, m_given);
     m_given.records.resize(m_given.rows.size() * m_recordsAToken);
-    m_groups = (static_cast<int>(m_given.rows.size()) + m_rowsAPiece - 1) / m_rowsAPiece;
+    m_groups = (static_cast<int>(m_given.rows.size()) + kRowsAPiece - 1) / kRowsAPiece;
     m_pieces = m_groups * static_cast<int>(m_sources.size());
     m_unfinished.store(m_pieces, std::memory_order_relaxed);
     m_untaken.store(m_pieces, std::memory_order_release);  // publishes all of it
-    if (m_beside) m_untaken.notify_one();
+    if (m_beside) {
+        m_untaken.notify_one();
+        return told;
+    }
+    m_pool->forEach(m_pool->threads(), [this](int, int worker) { makeAll(worker); });
+    return tellMade();
 }
 
-/// Returns once all that is given is made. What is left of it is made now: the thread beside falls behind no further
-/// than that, and workers may have found too little time.
+/// Returns once all that is given is made.
 void ShadowPredictions::finish() {
-    if (!m_beside && m_untaken.load(std::memory_order_relaxed) > 0)
-        m_pool->forEach(m_pool->threads(), [this](int, int worker) { makeSome(worker, kAll); });
     for (int left; (left = m_unfinished.load(std::memory_order_acquire)) != 0;)
         m_unfinished.wait(left, std::memory_order_acquire);
 }
 
-void ShadowPredictions::tellMade() {
-    if (m_given.rows.empty()) return;
+/// Says whether there were any.
+bool ShadowPredictions::tellMade() {
+    if (m_given.rows.empty()) return false;
     m_observer->onPredictions(m_given.records);
     m_given.rows.clear();
+    return true;
 }
 
 void ShadowPredictions::work() {
     for (;;) {
-        makeSome(0, kAll);
+        makeAll(0);
         m_untaken.wait(0, std::memory_order_acquire);
         if (m_untaken.load(std::memory_order_acquire) == kEnded) return;
     }
@@ -136,39 +134,32 @@ bool ShadowPredictions::take(int& piece) {
     return false;
 }
 
-/// Makes up to `most` pieces, and tells one span of them.
-void ShadowPredictions::makeSome(int worker, int most) {
+/// Makes pieces as long as there are any, and tells one span of them.
+void ShadowPredictions::makeAll(int worker) {
     int piece = 0;
     if (!take(piece)) return;
     SpanAnnotation making({.start = m_record.spans ? sessionNow() : Nanoseconds(0),
                            .end = {},
+                           .amount = static_cast<std::int64_t>(m_given.rows.size()),
                            .step = m_given.rows.back().step,
                            .lane = m_beside ? kLane : LaneId(worker),
                            .kind = SpanKind::Predict});
-    if (most == 1) making.span().layer = sourceOf(piece).layer;
-    const auto tokens = static_cast<std::int64_t>(m_given.rows.size());
     int made = 0;
     do {
-        const int count = make(piece, m_scratch[static_cast<std::size_t>(worker)]);
-        making.span().amount = std::min(making.span().amount + count, tokens);
+        make(piece, m_scratch[static_cast<std::size_t>(worker)]);
         ++made;
-    } while (made < most && take(piece));
+    } while (take(piece));
     making.end(m_record.spans ? sessionNow() : Nanoseconds(0), m_record.spans ? m_observer : nullptr);
     if (m_unfinished.fetch_sub(made, std::memory_order_acq_rel) == made) m_unfinished.notify_one();
 }
 
-/// Pieces that follow one another share a gate.
-const ShadowPredictions::Source& ShadowPredictions::sourceOf(int piece) const {
-    return m_sources[static_cast<std::size_t>(piece / m_groups)];
-}
-
-/// A predictor over some of the tokens; returns over how many.
-int ShadowPredictions::make(int piece, Scratch& scratch) {
+/// A predictor over some of the tokens. Pieces that follow one another share a gate.
+void ShadowPredictions::make(int piece, Scratch& scratch) {
     const auto total = static_cast<int>(m_given.rows.size());
-    const Source& source = sourceOf(piece);
-    const int first = piece % m_groups * m_rowsAPiece;
-    const int count = std::min(m_rowsAPiece, total - first);
-    const std::size_t at = source.layer.index() * kTokens + static_cast<std::size_t>(first);
+    const Source& source = m_sources[static_cast<std::size_t>(piece / m_groups)];
+    const int first = piece % m_groups * kRowsAPiece;
+    const int count = std::min(kRowsAPiece, total - first);
+    const std::size_t at = source.layer.index() * m_mostTokens + static_cast<std::size_t>(first);
     m_kernels->matmul(source.predictor.gate, m_given.inputs.data() + at * static_cast<std::size_t>(m_config->hidden),
                       count, 0, m_config->experts, scratch.logits.data());
     const auto width = static_cast<std::size_t>(source.width);
@@ -185,7 +176,6 @@ int ShadowPredictions::make(int piece, Scratch& scratch) {
                         std::span(scratch.experts).first(width), scratch.scores.data(),
                         m_given.records.data() + row * m_recordsAToken + source.column);
     }
-    return count;
 }
 
 }  // namespace expertscope

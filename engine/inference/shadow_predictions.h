@@ -9,19 +9,19 @@
 
 namespace expertscope {
 
-/// Shadow predictions of generated tokens, made for several tokens at once: a decode step's few rows would fetch every
-/// gate four times over to use it for one token, and that costs more than everything else that is recorded. So the
-/// routers' inputs are kept for up to kTokens tokens or for kLongest, whichever ends first, and while the next ones are
-/// kept all gates run over them: on a thread and a lane of its own, or, where the run's threads leave it no processor,
-/// piece by piece by the run's workers, in the moments in which they wait for their next loop (makePiece()). What is
-/// left when the next tokens have been kept is made at once. The numbers do not depend on that (see Kernels); only when
-/// they are told does.
+/// Shadow predictions of generated tokens, made for many tokens at once and late: a decode step's few rows would fetch
+/// every gate again to use it for one token, and whatever is computed between two steps is missing from the decode that
+/// is being looked at. So the routers' inputs are kept until the request ends or, in a long one, until kLongest has
+/// passed or kMostTokens or kMostBytes are kept. Then all gates run over them: by the run's threads at once or, where
+/// these leave a processor, on a thread and a lane of its own while the next tokens are kept. The numbers do not depend
+/// on that (see Kernels); only when they are told does.
 ///
 /// Everything but spans is told on the thread that calls.
 class ShadowPredictions {
 public:
-    static constexpr int kTokens = 32;
-    static constexpr Nanoseconds kLongest{50'000'000};
+    static constexpr int kMostTokens = 256;
+    static constexpr std::size_t kMostBytes = 16 << 20;  ///< of inputs
+    static constexpr Nanoseconds kLongest{120'000'000};
     static constexpr LaneId kLane{201};
 
     struct Options {
@@ -41,13 +41,10 @@ public:
     bool beside() const { return m_beside; }
     /// Keeps the normalised input [H] of `layer`'s experts for a token; every layer of a step in order.
     void keep(StepIndex step, TokenIndex token, LayerIndex layer, const float* hidden, Nanoseconds now);
-    /// After a step's last layer: tells what has been made, and hands over what is kept where it is time to.
+    /// After a step's last layer: has made what is kept, where it is time to, and tells what has been made.
     void advance(Nanoseconds now);
     /// Tells the predictions of all kept tokens; waits until they are made.
     void tellAll();
-    /// For a worker of the run that has a moment, where there is no thread for it: makes a piece of what was handed
-    /// over.
-    void makePiece(int worker) { makeSome(worker, 1); }
 
 private:
     /// A predictor of one layer; its choices of a token stand from `column` on among that token's records.
@@ -64,11 +61,11 @@ private:
     };
     struct Batch {
         std::vector<Row> rows;
-        std::vector<float> inputs;              ///< [layers, kTokens, H]
+        std::vector<float> inputs;              ///< [layers, m_mostTokens, H]
         std::vector<PredictionRecord> records;  ///< [rows, records a token], in order of step and layer
     };
     struct Scratch {
-        std::vector<float> logits;      ///< [kTokens, E]
+        std::vector<float> logits;      ///< [kRowsAPiece, E]
         std::vector<float> ranking;     ///< [E]
         std::vector<ExpertId> experts;  ///< [largest width]
         std::vector<float> scores;      ///< likewise
@@ -76,12 +73,11 @@ private:
 
     void addSource(LayerIndex layer, const ToldPredictor& predictor, int width);
     void work();
-    void makeSome(int worker, int most);
-    const Source& sourceOf(int piece) const;
-    int make(int piece, Scratch& scratch);
+    void makeAll(int worker);
+    void make(int piece, Scratch& scratch);
     bool take(int& piece);
-    void tellMade();
-    void handOver();
+    bool tellMade();
+    bool handOver();
     void finish();
 
     const ModelConfig* m_config;
@@ -90,7 +86,7 @@ private:
     RecordSet m_record;
     Observer* m_observer;
     bool m_beside;
-    int m_rowsAPiece;  ///< tokens of one predictor that are made in one piece
+    std::size_t m_mostTokens;  ///< that are kept
     std::vector<Source> m_sources;
     std::size_t m_recordsAToken = 0;
     std::vector<Scratch> m_scratch;  ///< of every thread that makes pieces

@@ -24,10 +24,14 @@
 namespace expertscope {
 namespace {
 
-constexpr std::chrono::milliseconds kDrainEvery(50);
-constexpr std::chrono::milliseconds kCommitEvery(95);  // with a drain every 50: at the second one
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kLongest(140);  // from one commit to the next
+/// What a request leaves sooner after a commit waits for more: chunks of a few tokens take room and time.
+constexpr std::chrono::milliseconds kShortest(50);
+constexpr std::chrono::milliseconds kHurried(95);  // where rings have to be emptied before: chunks go on filling
 /// Where a run's threads use every processor the writer goes behind them: it takes a twentieth of one processor, is
-/// left a quarter of it at this niceness, and the rings hold what comes in five times its turn.
+/// left a quarter of it at this niceness, and is woken while half of a ring is free.
 constexpr int kNiceness = 5;
 
 /// What comes a few times a step at most, and holds text.
@@ -58,26 +62,38 @@ struct Recorder::Impl {
     void work() {
         ::setpriority(PRIO_PROCESS, 0, kNiceness);  // of this thread; without it nothing but speed is lost
         try {
-            auto lastCommit = std::chrono::steady_clock::now();
             std::unique_lock lock(mutex);
             while (!stopping) {
-                wake.wait_for(lock, kDrainEvery, [this] { return stopping || hurry.load(std::memory_order_relaxed); });
+                wake.wait_until(lock, lastCommit.load() + kLongest,
+                                [this] { return stopping || hurry.load(std::memory_order_relaxed) || isDue(); });
                 lock.unlock();
-                hurry.store(false, std::memory_order_relaxed);
-                const CpuLoan loan;
-                ::sched_yield();  // to the worker that it came in upon: it ends its item and gives way
-                drain(false);
-                const auto now = std::chrono::steady_clock::now();
-                if (now - lastCommit >= kCommitEvery) {
-                    writer.commit();
-                    lastCommit = now;
-                }
+                turn();
                 lock.lock();
             }
         } catch (...) {
             failure = std::current_exception();
-            hasFailed.store(true, std::memory_order_release);
+            hasFailed.store(true);
         }
+        serve(asked.load());  // nobody is to wait for a turn that does not come
+    }
+
+    void turn() {
+        hurry.store(false, std::memory_order_relaxed);
+        const std::uint32_t wanted = asked.load();
+        {
+            const CpuLoan loan;
+            ::sched_yield();  // to the worker that it came in upon: it ends its item and gives way
+            drain(false);
+            if (wanted != served.load() || Clock::now() - lastCommit.load() >= kHurried) {
+                writer.commit();
+                lastCommit.store(Clock::now());
+            }
+        }
+        serve(wanted);
+    }
+
+    void serve(std::uint32_t wanted) {
+        if (served.exchange(wanted) != wanted) served.notify_all();
     }
 
     /// Moves everything told so far into the session writer. What is rare is taken out first and written last: when a
@@ -112,6 +128,45 @@ struct Recorder::Impl {
 
     void write(const TokenRecord& token) { writer.append(std::span<const TokenRecord>(&token, 1)); }
     void write(const auto& record) { writer.append(record); }
+
+    // ---- the engine's thread
+
+    void requestTold(bool ended) {
+        inRequest = !ended;
+        // What is written as it begins need not be written while it runs.
+        if (!ended) askUnlessJustWritten();
+    }
+
+    /// In the middle of a long request, too, which is seldom: nothing may be put off there and then wait again.
+    void caughtUp() {
+        if (inRequest)
+            ask();
+        else
+            askUnlessJustWritten();
+    }
+
+    void askUnlessJustWritten() {
+        if (Clock::now() - lastCommit.load() >= kShortest) ask();
+    }
+
+    /// Wakes without the lock, as push() does.
+    void ask() {
+        asked.fetch_add(1);
+        wake.notify_one();
+    }
+
+    bool isDue() const { return served.load() != asked.load(); }
+
+    void settle() {
+        if (!isDue() || hasFailed.load()) return;
+        {
+            const std::lock_guard lock(mutex);  // the wake-up that went before may have been lost
+        }
+        wake.notify_one();
+        // Sequentially consistent against the writer's end, which has failed first and then serves what was asked.
+        for (std::uint32_t seen; (seen = served.load()) != asked.load() && !hasFailed.load();)
+            served.wait(seen);
+    }
 
     // ---- the end
 
@@ -158,6 +213,10 @@ struct Recorder::Impl {
                             LossReport("residency_changes"), LossReport("transfers")};
     std::int64_t spans = 0, selections = 0;
     std::atomic<bool> hurry = false;
+    bool inRequest = false;                ///< the engine's thread's
+    std::atomic<std::uint32_t> asked{0};   ///< how often a commit was asked for …
+    std::atomic<std::uint32_t> served{0};  ///< … and up to which of these it is made
+    std::atomic<Clock::time_point> lastCommit = Clock::now();
     std::atomic<bool> hasFailed = false;
     std::exception_ptr failure;
     bool finished = false;
@@ -194,9 +253,14 @@ void Recorder::onTransfer(const TransferRecord& transfer) {
 }
 void Recorder::onPredictions(std::span<const PredictionRecord> predictions) { m_impl->push(predictions); }
 void Recorder::onToken(const TokenRecord& token) { m_impl->pushRare(token); }
-void Recorder::onRequest(const RequestRecord& request) { m_impl->pushRare(request); }
+void Recorder::onRequest(const RequestRecord& request) {
+    m_impl->pushRare(request);
+    m_impl->requestTold(!request.stopped.empty());
+}
 void Recorder::onDiagnostic(const DiagnosticRecord& diagnostic) { m_impl->pushRare(diagnostic); }
 
+void Recorder::onCaughtUp() { m_impl->caughtUp(); }
+void Recorder::settle() { m_impl->settle(); }
 void Recorder::finish(RunSummary& summary, RunState state) { m_impl->finish(summary, state); }
 Nanoseconds Recorder::processorTime() const { return m_impl->processorTime(); }
 bool Recorder::failed() const { return m_impl->hasFailed.load(std::memory_order_acquire); }

@@ -11,9 +11,10 @@ namespace expertscope {
 
 class SessionWriter;
 
-/// Carries what the engine tells into a session file: one single-producer ring a thread, one writer thread that commits
-/// about every 100 ms. A producer never blocks; what does not fit is dropped, counted and told as a diagnostic with the
-/// interval of loss.
+/// Carries what the engine tells into a session file: one single-producer ring a thread, and one writer thread. It
+/// writes when a request begins and when the engine has caught up (see Observer::onCaughtUp()), so that it seldom
+/// disturbs a decode, but commits at the latest about 140 ms after the commit before. A producer never blocks; what
+/// does not fit is dropped, counted and told as a diagnostic with the interval of loss.
 class Recorder : public Observer {
 public:
     /// Begins the run in `writer`, which must outlive the recorder and is used by its thread alone until finish().
@@ -32,7 +33,11 @@ public:
     void onToken(const TokenRecord&) override;
     void onRequest(const RequestRecord&) override;
     void onDiagnostic(const DiagnosticRecord&) override;
+    void onCaughtUp() override;
 
+    /// Waits until what is being written is written: between two requests, so that the next one runs undisturbed. Where
+    /// little was told since the last commit nothing is being written, and it returns at once.
+    void settle();
     /// Writes what is left, fills `summary`'s recording counts, ends the run, and rethrows what stopped the writer
     /// thread (a full disk, say) as FailedError. All engine threads must have stopped telling.
     void finish(RunSummary& summary, RunState state);

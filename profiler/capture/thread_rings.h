@@ -23,8 +23,8 @@ struct RecordLane {
     LossCounter lost;
 };
 
-/// What one engine thread records. Room for 50 ms at rates far above those of a real run: 1.3 M spans and 2.6 M
-/// selections a second.
+/// What one engine thread records. Room for 140 ms at rates far above those of a real run: half a million spans and a
+/// million selections a second. Where more comes, the writer is woken once half of it is taken.
 struct ThreadRings {
     template <class Record>
     RecordLane<Record>& of() {

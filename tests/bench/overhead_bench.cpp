@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What recording takes of a decode's speed: an engine over the demo model that tells nothing and one that records, in
-// one process, take short turns. Short, because a machine that is shared changes its speed by half from one second to
-// the next; and a number of pairs of engines, because where an engine's data come to lie in memory moves its speed by a
-// few percent for as long as it lives; which of a pair is made first takes turns, too. A turn begins with a pause, so
-// that the writer's work for the turn before is not done in it, and with some tokens that nobody counts.
+// one process, take turns at a request. That short, because a machine that is shared changes its speed by half from one
+// second to the next; and a number of pairs of engines, because where an engine's data come to lie in memory moves its
+// speed by a few percent for as long as it lives; which of a pair is made first takes turns, too. Told apart are the
+// decode, as the engine states it, and whole requests with all that is put off to their end.
 //
-// es_bench_overhead [THREADS=1] [PAIRS=20] [RECORD=routing,norms,spans,predictions] [SINK=file|nobody] [LINK=0]
+// es_bench_overhead [THREADS=1] [PAIRS=16] [RECORD=routing,norms,spans,predictions] [SINK=file|nobody] [LINK=0]
 //
 // LINK 0: all experts resident. Else pre-gated with a budget of a quarter, over a link of so many MB/s.
 
@@ -19,7 +19,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "engine/inference/engine.h"
@@ -29,11 +28,15 @@
 namespace expertscope {
 namespace {
 
-constexpr int kTurns = 9;     // of each engine of a pair; odd, so that one of them is the median
-constexpr int kRequests = 2;  // counted in a turn
-constexpr int kTokens = 240;  // a request: the demo model's context, all but the prompt
-constexpr int kWarmTokens = 48;
-constexpr std::chrono::milliseconds kPause(150);
+constexpr int kTurns = 31;    // of each engine of a pair; odd, so that one of them is the median
+constexpr int kTokens = 240;  // the demo model's context, all but the prompt
+constexpr int kWarmTokens = 12;
+
+/// Of a turn.
+struct Speeds {
+    double decode = 0;    ///< tokens a second of decode time
+    double requests = 0;  ///< requests a second
+};
 
 RecordSet recordSet(std::string_view words) {
     const auto holds = [&](std::string_view word) { return words.find(word) != std::string_view::npos; };
@@ -67,14 +70,11 @@ public:
         m_engine.start();
     }
 
-    /// Decoded tokens a second.
-    double turn() {
-        std::this_thread::sleep_for(kPause);
-        generate(0, kWarmTokens);
-        double seconds = 0;
-        for (std::int32_t request = 1; request <= kRequests; ++request)
-            seconds += generate(request, kTokens);
-        return kRequests * (kTokens - 1) / seconds;
+    Speeds turn() {
+        generate(kWarmTokens);
+        const Nanoseconds began = sessionNow();
+        const double decode = generate(kTokens);
+        return {.decode = decode, .requests = 1e9 / static_cast<double>((sessionNow() - began).count())};
     }
 
     /// The writer's processor time.
@@ -87,11 +87,13 @@ public:
     }
 
 private:
-    double generate(std::int32_t request, int tokens) {
+    double generate(int tokens) {
         GenerationRequest wanted;
-        wanted.promptIds = {65 + request, 400 + 31 * request, 97, 110, 100};
+        wanted.promptIds = {66, 431, 97, 110, 100};
         wanted.tokens = tokens;
-        return (tokens - 1) / m_engine.generate(wanted).decodeTokensPerSecond;
+        const double speed = m_engine.generate(wanted).decodeTokensPerSecond;
+        if (m_recorder) m_recorder->settle();
+        return speed;
     }
 
     Observer m_nobody;
@@ -120,23 +122,26 @@ int compare(int threads, int pairs, const std::string& record, bool toFile, doub
     SessionWriter writer(file);
     long long dropped = 0, tokens = 0;
     Nanoseconds writing{};
-    std::vector<double> ratios, offSpeeds, onSpeeds;
+    std::vector<double> ratios, ofRequests, offSpeeds, onSpeeds;
     for (int pair = 0; pair < pairs; ++pair) {
         std::optional<Side> sides[2];  // off, on
         for (const int side : {pair % 2, 1 - pair % 2})
             sides[side].emplace(checkpoint, options(threads, link, recordSet(side == 1 ? record : "")),
                                 side == 1 && toFile ? &writer : nullptr);
         Side &off = *sides[0], &on = *sides[1];
-        std::vector<double> ofTurns;
+        std::vector<double> decodes, requests;
         for (int turn = 0; turn < kTurns; ++turn) {
             const bool onFirst = turn % 2 == 1;
-            const double first = onFirst ? on.turn() : off.turn();
-            const double second = onFirst ? off.turn() : on.turn();
-            offSpeeds.push_back(onFirst ? second : first);
-            onSpeeds.push_back(onFirst ? first : second);
-            ofTurns.push_back(onSpeeds.back() / offSpeeds.back());
+            const Speeds first = onFirst ? on.turn() : off.turn();
+            const Speeds second = onFirst ? off.turn() : on.turn();
+            const Speeds &withOut = onFirst ? second : first, &with = onFirst ? first : second;
+            offSpeeds.push_back(withOut.decode);
+            onSpeeds.push_back(with.decode);
+            decodes.push_back(with.decode / withOut.decode);
+            requests.push_back(with.requests / withOut.requests);
         }
-        ratios.push_back(quantile(ofTurns, 0.5));
+        ratios.push_back(quantile(decodes, 0.5));
+        ofRequests.push_back(quantile(requests, 0.5));
         RunSummary summary;
         off.finish(summary);
         writing += on.finish(summary);
@@ -146,10 +151,11 @@ int compare(int threads, int pairs, const std::string& record, bool toFile, doub
     writer.close();
     std::printf(
         "%d threads, %s to %s: off %.0f, on %.0f tokens/s (half), ratio %.3f +- %.3f (quartiles %.3f to %.3f), "
-        "of the means %.3f, %.1f us of a processor a token for writing, %lld dropped\n",
+        "of the means %.3f; of whole requests %.3f +- %.3f; %.1f us of a processor a token for writing, %lld dropped\n",
         threads, record.c_str(), toFile ? "a session" : "nobody", quantile(offSpeeds, 0.5), quantile(onSpeeds, 0.5),
         quantile(ratios, 0.5), errorOfMedian(ratios), quantile(ratios, 0.25), quantile(ratios, 0.75),
         std::reduce(onSpeeds.begin(), onSpeeds.end()) / std::reduce(offSpeeds.begin(), offSpeeds.end()),
+        quantile(ofRequests, 0.5), errorOfMedian(ofRequests),
         tokens > 0 ? static_cast<double>(writing.count()) / 1e3 / static_cast<double>(tokens) : 0.0, dropped);
     removeFile();
     return 0;
@@ -165,6 +171,6 @@ int main(int count, char** words) {
         std::fputs("The sink is 'file' or 'nobody'.\n", stderr);
         return 2;
     }
-    return expertscope::compare(std::max(1, std::atoi(word(1, "1"))), std::max(1, std::atoi(word(2, "20"))),
+    return expertscope::compare(std::max(1, std::atoi(word(1, "1"))), std::max(1, std::atoi(word(2, "16"))),
                                 word(3, "routing,norms,spans,predictions"), sink == "file", std::atof(word(5, "0")));
 }

@@ -78,38 +78,6 @@ TEST_P(ThreadPoolTest, RethrowsAnItemsExceptionAfterAllItems) {
     EXPECT_NO_THROW(pool.forEach(20, [](int, int) {}));
 }
 
-TEST_P(ThreadPoolTest, LetsWorkersDoSomethingBetweenLoops) {
-    ThreadPool pool(GetParam());
-    struct Idle {
-        std::vector<int> calls = std::vector<int>(static_cast<std::size_t>(GetParam()));  // plain: one thread each
-        std::atomic<int> inside{0};
-        std::atomic<bool> ended{false};
-    };
-    // Set and ended again and again while loops run: nobody may be in it once it has ended.
-    long total = 0;
-    for (int round = 0; round < 50; ++round) {
-        Idle idle;
-        pool.setIdleWork(
-            [](void* context, int worker) {
-                Idle& self = *static_cast<Idle*>(context);
-                self.inside.fetch_add(1);
-                EXPECT_FALSE(self.ended.load());
-                ++self.calls[static_cast<std::size_t>(worker)];
-                self.inside.fetch_sub(1);
-            },
-            &idle);
-        for (int loop = 0; loop < 200; ++loop)
-            pool.forEach(16, [](int, int) { std::this_thread::sleep_for(std::chrono::microseconds(1)); });
-        pool.setIdleWork(nullptr, nullptr);
-        EXPECT_EQ(idle.inside.load(), 0);
-        idle.ended.store(true);
-        pool.forEach(16, [](int, int) {});
-        EXPECT_EQ(idle.calls[0], 0) << "the calling thread has a loop to go on with";
-        total += std::accumulate(idle.calls.begin(), idle.calls.end(), 0L);
-    }
-    EXPECT_EQ(total > 0, GetParam() > 1);
-}
-
 TEST_P(ThreadPoolTest, DoesNothingForNoItems) {
     ThreadPool pool(GetParam());
     pool.forEach(0, [](int, int) { ADD_FAILURE(); });

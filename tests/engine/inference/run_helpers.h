@@ -3,6 +3,7 @@
 
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -36,6 +37,7 @@ public:
     void onToken(const TokenRecord& record) override { tokens.push_back(record); }
     void onRequest(const RequestRecord& record) override { requests.push_back(record); }
     void onDiagnostic(const DiagnosticRecord& record) override { diagnostics.push_back(record); }
+    void onCaughtUp() override { toldWhenCaughtUp.emplace_back(predictions.size(), requests.size()); }
 
     std::vector<LaneInfo> lanes;
     std::vector<SpanRecord> spans;
@@ -46,6 +48,7 @@ public:
     std::vector<TokenRecord> tokens;
     std::vector<RequestRecord> requests;
     std::vector<DiagnosticRecord> diagnostics;
+    std::vector<std::pair<std::size_t, std::size_t>> toldWhenCaughtUp;  ///< predictions and requests told until then
 
 private:
     std::mutex m_mutex;

@@ -16,6 +16,7 @@
 #include "engine/base/error.h"
 #include "storage/session_reader.h"
 #include "storage/session_writer.h"
+#include "storage/sqlite_db.h"
 #include "tests/storage/sample_records.h"
 
 namespace expertscope {
@@ -185,6 +186,40 @@ TEST_F(RecorderTest, MakesRecordsVisibleWhileItRecordsAndNeverATokenBeforeItsSel
     recorder.finish(summary, RunState::Interrupted);
 }
 
+TEST_F(RecorderTest, HasWrittenWhatARequestToldOnceItHasSettled) {
+    SessionWriter writer(file);
+    Recorder recorder(writer, sampleDescription());
+    const SessionReader reader(file);
+    for (int request = 1; request <= 5; ++request) {
+        recorder.onSpan(spanOf(0, request));
+        std::this_thread::sleep_for(60ms);  // longer than the shortest time between two commits
+        recorder.onRequest(sampleRequest(request));
+        recorder.onCaughtUp();
+        recorder.settle();
+        EXPECT_EQ(readAll(reader, recorder.run()).spans.size(), static_cast<std::size_t>(request));
+    }
+    RunSummary summary;
+    recorder.finish(summary, RunState::Complete);
+}
+
+TEST_F(RecorderTest, DoesNotWriteAChunkForEveryShortRequest) {
+    SessionWriter writer(file);
+    Recorder recorder(writer, sampleDescription());
+    const auto began = std::chrono::steady_clock::now();
+    for (int request = 0; request < 300; ++request) {
+        recorder.onSpan(spanOf(0, request));
+        recorder.onCaughtUp();
+        recorder.settle();
+        std::this_thread::sleep_for(1ms);
+    }
+    const auto took = std::chrono::steady_clock::now() - began;
+    RunSummary summary;
+    recorder.finish(summary, RunState::Complete);
+    Database database(file, OpenMode::Existing);
+    EXPECT_LE(database.queryInteger("SELECT count(*) FROM chunk WHERE kind='span'"), took / 50ms + 2);
+    EXPECT_EQ(readAll(SessionReader(file), RunId(1)).spans.size(), 300u);
+}
+
 TEST_F(RecorderTest, LeavesAThreadFreeToTellSeveralRecorders) {
     SessionWriter first(folder / "a.esdb"), second(folder / "b.esdb");
     RunSummary summary;
@@ -227,6 +262,10 @@ int recordUntilFull(const std::filesystem::path& file) {
     for (std::int64_t i = 0; !recorder.failed(); ++i) {
         recorder.onSpan(spanOf(0, i));
         if (i % 200 == 0) std::this_thread::sleep_for(1ms);
+        if (i % 20'000 == 0) {  // neither blocks once the disk is full
+            recorder.onCaughtUp();
+            recorder.settle();
+        }
         if (std::chrono::steady_clock::now() > deadline) return 1;
     }
     try {

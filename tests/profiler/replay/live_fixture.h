@@ -51,6 +51,7 @@ protected:
             void onPredictions(std::span<const PredictionRecord> r) override { to->onPredictions(r); }
             void onToken(const TokenRecord& r) override { to->onToken(r); }
             void onRequest(const RequestRecord& r) override { to->onRequest(r); }
+            void onCaughtUp() override { to->onCaughtUp(); }
         } relay;
         RunId run;
         {
