@@ -48,7 +48,7 @@ struct Recorder::Impl {
         RecordLane<Record>& lane = registry.mine().of<Record>();
         const std::size_t taken = lane.ring.push(records);
         if (taken < records.size()) { lane.lost.add(static_cast<std::int64_t>(records.size() - taken), sessionNow()); }
-        // Woken without the lock: a wake-up that gets lost costs one drain interval, a lock could block the engine.
+        // Woken without the lock: one that gets lost is made up for by kLongest, a lock could block the engine.
         if (lane.ring.fillsUp() && !hurry.exchange(true, std::memory_order_relaxed)) { wake.notify_one(); }
     }
 
